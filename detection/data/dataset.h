@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/image.h"
+#include "detection/target.h"
+
+namespace boxgrad::detection {
+
+/// An image with its truth and a name for messages (a file, or "train/17").
+struct Sample {
+  Image image;
+  Target target;
+  std::string name;
+};
+
+/// Labelled images by number. get() may be called from several threads at once and is a pure
+/// function of the dataset and the number: order and threads cannot change what is trained on.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual std::int64_t size() const = 0;
+  virtual Sample get(std::int64_t index) const = 0;
+  /// Names of classes 1, 2, ...: class_names()[label - 1]. Background has no entry.
+  virtual const std::vector<std::string>& class_names() const = 0;
+};
+
+}  // namespace boxgrad::detection
