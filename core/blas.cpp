@@ -3,15 +3,45 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "core/check.h"
 #include "core/parallel.h"
 
+// OpenBLAS's own way of choosing kernels for the CPU, missing from builds for one CPU only.
+extern "C" {
+__attribute__((weak)) void gotoblas_dynamic_init();
+__attribute__((weak)) void gotoblas_dynamic_quit();
+}
+
 namespace boxgrad {
 
 namespace {
+
+/// OpenBLAS looks its kernels up by the CPU's model number. On a model younger than the library it
+/// falls back to "Prescott", a CPU of 2004 with registers of 16 bytes: every product then takes
+/// five times as long. What matters is what the CPU can do, so ask that and let OpenBLAS choose
+/// again. OPENBLAS_CORETYPE in the environment still has the last word.
+bool choose_kernels_by_features() {
+#if defined(__x86_64__)
+  if (std::string(openblas_get_corename()) != "Prescott") return false;
+  if (!gotoblas_dynamic_init || !gotoblas_dynamic_quit) return false;
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (!avx2 || setenv("OPENBLAS_CORETYPE", avx512 ? "SkylakeX" : "Haswell", 0) != 0) return false;
+  gotoblas_dynamic_quit();
+  gotoblas_dynamic_init();
+  return true;
+#else
+  return false;
+#endif
+}
+
+[[maybe_unused]] const bool kernels_were_chosen_again = choose_kernels_by_features();
 
 // All threads are ours: OpenBLAS's own would fight with them for the cores (2-3x slower when both
 // are awake), and its way of splitting depends on the number of threads.
