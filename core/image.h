@@ -11,6 +11,12 @@
 
 namespace boxgrad {
 
+/// Red, green, blue, 0 to 255; black unless said otherwise.
+struct Color {
+  std::uint8_t red = 0, green = 0, blue = 0;
+  friend bool operator==(const Color&, const Color&) = default;
+};
+
 /// What a file from a stranger may cost. The header is held against these numbers before a single
 /// pixel is decoded, and the decoder's own allocations are counted while it runs.
 struct ImageLimits {
@@ -26,6 +32,9 @@ class Image {
   Image() = default;  ///< 0 x 0
   /// One colour everywhere. Throws std::invalid_argument for a negative side.
   Image(int width, int height, std::uint8_t red = 0, std::uint8_t green = 0, std::uint8_t blue = 0);
+
+  Image(int width, int height, Color color)
+      : Image(width, height, color.red, color.green, color.blue) {}
 
   int width() const { return width_; }
   int height() const { return height_; }
