@@ -1,0 +1,7 @@
+#pragma once
+#include <algorithm>
+
+#include "core/scalar.h"
+namespace boxgrad {
+enum class Activation { none, relu, relu6 };
+}
