@@ -1,5 +1,6 @@
 #include "layers/conv.h"
 
+#include <cmath>
 #include <limits>
 #include <memory>
 
@@ -195,6 +196,28 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
                    if (dw) weight_gradient(algorithm, s, x_kept.data().data(), dz, *dw);
                    if (dx) input_gradient(algorithm, s, dz, w_kept.data().data(), *dx);
                  });
+}
+
+nn::Conv2d::Conv2d(std::int64_t in_channels, std::int64_t out_channels, PerAxis kernel,
+                   const Conv2dOptions& o)
+    : options(o) {
+  check(in_channels >= 1 && out_channels >= 1, "Conv2d: channels must be >= 1, got ", in_channels,
+        " in and ", out_channels, " out");
+  check(kernel.h >= 1 && kernel.w >= 1, "Conv2d: kernel must be >= 1, got ", kernel.h, " and ",
+        kernel.w);
+  check(o.groups >= 1 && in_channels % o.groups == 0 && out_channels % o.groups == 0,
+        "Conv2d: groups must divide ", in_channels, " input and ", out_channels,
+        " output channels, got ", o.groups);
+  const Shape shape{kernel.h, kernel.w, in_channels / o.groups, out_channels};
+  const double bound = 1 / std::sqrt(static_cast<double>(shape.numel() / out_channels));
+  const auto uniform = [&](Shape extents) {
+    Tensor t(std::move(extents));
+    for (Scalar& value : t.data())
+      value = static_cast<Scalar>(default_random().uniform(-bound, bound));
+    return t;
+  };
+  weight = add_parameter("weight", uniform(shape));
+  if (o.bias) bias = add_parameter("bias", uniform({out_channels}));
 }
 
 }  // namespace boxgrad

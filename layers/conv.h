@@ -5,6 +5,7 @@
 #include "core/tensor.h"
 #include "layers/activation.h"
 #include "layers/kernels/conv_shape.h"
+#include "layers/module.h"
 
 namespace boxgrad {
 
@@ -81,5 +82,28 @@ bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& shape);
 
 /// The numbers that fix the convolution of these tensors; throws as conv2d does.
 ConvShape conv_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options);
+
+namespace nn {
+
+/// conv2d with its filters: a Module with parameters "weight" [KH, KW, C_in/groups, C_out] and,
+/// unless options.bias is false, "bias" [C_out].
+///
+///   nn::Conv2d conv(64, 128, 3, {.stride = 2, .padding = 1});
+///
+/// Both start uniform in +-1/sqrt(fan_in), fan_in = KH * KW * C_in/groups, drawn from
+/// default_random(): torch.nn.Conv2d's rule. layers/init.h has others.
+/// Throws std::invalid_argument for sizes below 1 and groups that do not divide the channels.
+class Conv2d : public Module {
+ public:
+  Conv2d(std::int64_t in_channels, std::int64_t out_channels, PerAxis kernel,
+         const Conv2dOptions& options = {});
+
+  Tensor forward(const Tensor& x) override { return conv2d(x, weight, bias, options); }
+
+  Conv2dOptions options;
+  Tensor weight, bias;  ///< bias is undefined without one
+};
+
+}  // namespace nn
 
 }  // namespace boxgrad

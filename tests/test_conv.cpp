@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -128,6 +130,38 @@ TEST_CASE("conv2d chooses an algorithm by the shape", "[conv]") {
   CHECK(chosen({1, 8, 8, 16}, {1, 1, 16, 4}, {.padding = 1}) == ConvAlgorithm::im2col);
   CHECK(chosen({1, 8, 8, 16}, {3, 3, 16, 4}, {.padding = 1}) == ConvAlgorithm::im2col);
   CHECK(chosen({1, 8, 8, 16}, {3, 3, 8, 4}, {.padding = 1, .groups = 2}) == ConvAlgorithm::im2col);
+}
+
+TEST_CASE("Conv2d is conv2d with its own filters", "[conv]") {
+  manual_seed(3);
+  nn::Conv2d conv(4, 6, {3, 2}, {.stride = 2, .padding = 1, .groups = 2});
+  CHECK(conv.weight.shape() == Shape{3, 2, 2, 6});
+  CHECK(conv.bias.shape() == Shape{6});
+  CHECK(conv.parameter_count() == 72 + 6);
+  const double bound = 1 / std::sqrt(12.0);
+  double largest = 0, sum_of_squares = 0;
+  for (const Scalar w : conv.weight.data()) {
+    largest = std::max(largest, std::abs(static_cast<double>(w)));
+    sum_of_squares += static_cast<double>(w) * static_cast<double>(w);
+  }
+  CHECK(largest <= bound);
+  CHECK(sum_of_squares / 72 == Approx(bound * bound / 3).epsilon(0.4));
+
+  const Tensor x = numbers({2, 5, 6, 4}, 1);
+  const Tensor y = conv(x);
+  CHECK(y.shape() == Shape{2, 3, 4, 6});
+  CHECK(relative_error(y, conv2d(x, conv.weight, conv.bias, conv.options)) == 0);
+  sum(y).backward();
+  CHECK(conv.weight.has_grad());
+  CHECK(conv.bias.has_grad());
+
+  nn::Conv2d plain(4, 6, 1, {.bias = false});
+  CHECK_FALSE(plain.bias.defined());
+  CHECK(plain.parameters().size() == 1);
+  CHECK_THROWS_WITH(nn::Conv2d(4, 6, 3, {.groups = 4}),
+                    "Conv2d: groups must divide 4 input and 6 output channels, got 4");
+  CHECK_THROWS_WITH(nn::Conv2d(0, 6, 3), "Conv2d: channels must be >= 1, got 0 in and 6 out");
+  CHECK_THROWS_WITH(nn::Conv2d(4, 6, {3, 0}), "Conv2d: kernel must be >= 1, got 3 and 0");
 }
 
 TEST_CASE("conv2d explains what does not fit", "[conv][errors]") {
