@@ -146,6 +146,9 @@ deps:  ## install what building needs (Debian, Ubuntu)
 deps-dev:  ## install what only developers need: clang, clang-format, clang-tidy, PyTorch
 	$(Q)sh tests/tools/deps.sh install-dev
 
+deps-ci:
+	$(Q)CXX='$(lastword $(CXX))' sh tests/tools/deps.sh ensure-ci
+
 doctor:  ## what is installed, what runs, and the remedy for what does not
 	$(Q)MAKE='$(MAKE)' CXX='$(CXX)' BIN='$(BIN)' sh tests/tools/doctor.sh
 
@@ -158,4 +161,5 @@ clean:  ## remove the build folder
 
 FORCE:
 .PHONY: all programs tests demo test test-double test-asan test-tsan tutorial-check bench format \
-        format-check lint tidy deps deps-dev doctor help clean FORCE
+        format-check lint tidy deps deps-dev deps-ci \
+        doctor help clean FORCE

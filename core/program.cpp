@@ -12,6 +12,7 @@
 #include <new>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "core/blas.h"
 #include "core/check.h"
@@ -33,7 +34,7 @@ struct Program::Impl {
   /// An option with one value, through the part of CLI11 that is not a template.
   void add(const std::string& name, const std::string& type, const std::string& help,
            const std::string& default_text, std::function<void(const std::string&)> assign) {
-    const auto callback = [name, assign](const CLI::results_t& texts) {
+    const auto callback = [name, assign = std::move(assign)](const CLI::results_t& texts) {
       try {
         assign(texts.at(0));
       } catch (const std::invalid_argument& error) {

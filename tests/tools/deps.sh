@@ -4,6 +4,7 @@
 #   deps.sh check        list what is missing and how to get it; exit status 1 when something is
 #   deps.sh ensure       install when something is missing
 #   deps.sh install      install
+#   deps.sh ensure-ci    the same, and clang-format
 #   deps.sh install-dev  install what only developers need
 #
 # It looks for headers, libraries and files rather than packages, so that a system that has them
@@ -90,7 +91,10 @@ case "${1:-}" in
     echo "$list" | sed 's/^/  /' >&2
     exit 1
     ;;
-  ensure)
+  ensure | ensure-ci)
+    if [ "$1" = ensure-ci ] && ! command -v clang-format >/dev/null 2>&1; then
+      install $packages clang-format || exit 1
+    fi
     list=$(missing)
     [ -z "$list" ] && exit 0
     echo 'boxgrad: missing on this system:'
@@ -112,7 +116,7 @@ case "${1:-}" in
       echo 'boxgrad: everything is installed'
     ;;
   *)
-    echo 'usage: deps.sh check|ensure|install|install-dev' >&2
+    echo 'usage: deps.sh check|ensure|ensure-ci|install|install-dev' >&2
     exit 1
     ;;
 esac
