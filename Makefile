@@ -16,8 +16,8 @@ LIBS  := -lopenblas -lpugixml -lz -pthread
 # Its objects are started first, as they take longest.
 COLD := $(wildcard core/program.cpp core/safetensors.cpp detection/training/manifest.cpp)
 
-# All cores, unless told otherwise: make -j1.
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+# All cores, unless the command line says otherwise (make -j1).
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 endif
 MAKEFLAGS += --no-print-directory --no-builtin-rules

@@ -16,20 +16,16 @@ packages='g++ make libopenblas-dev libstb-dev catch2 zlib1g-dev libpugixml-dev n
 packages_dev='clang clang-format clang-tidy ccache valgrind python3-torch python3-torchvision'
 data=/usr/share/datasets/fashion-mnist
 
+finds() { echo "#include <$1>" | "$CXX" -std=c++20 -E -x c++ - >/dev/null 2>&1; }
+
 # missing: prints one line per thing that is not there.
 missing() {
   if ! command -v "$CXX" >/dev/null 2>&1; then
-    echo "a C++20 compiler ($CXX)"
-    compiler=
+    echo "a C++20 compiler ($CXX), without which nobody can look for libraries"
   else
-    compiler=$CXX
-  fi
-  while read -r header what; do
-    if [ -n "$compiler" ]; then
-      echo "#include <$header>" | "$compiler" -std=c++20 -E -x c++ - >/dev/null 2>&1 && continue
-    fi
-    echo "$what (header $header)"
-  done <<'HEADERS'
+    while read -r header what; do
+      finds "$header" || echo "$what (header $header)"
+    done <<'HEADERS'
 cblas.h OpenBLAS
 stb/stb_image.h stb
 zlib.h zlib
@@ -37,12 +33,9 @@ pugixml.hpp pugixml
 nlohmann/json.hpp nlohmann-json
 CLI/App.hpp CLI11
 HEADERS
-  if [ -n "$compiler" ]; then
-    echo '#include <catch2/catch_all.hpp>' | "$compiler" -std=c++20 -E -x c++ - >/dev/null 2>&1 ||
-      echo '#include <catch2/catch.hpp>' | "$compiler" -std=c++20 -E -x c++ - >/dev/null 2>&1 ||
-      echo 'Catch2 (header catch2/catch.hpp or catch2/catch_all.hpp)'
+    finds catch2/catch_all.hpp || finds catch2/catch.hpp || echo 'Catch2 (header catch2/catch.hpp)'
     for library in openblas pugixml z; do
-      echo 'int main() {}' | "$compiler" -x c++ - -o /dev/null -l$library 2>/dev/null ||
+      echo 'int main() {}' | "$CXX" -x c++ - -o /dev/null -l$library 2>/dev/null ||
         echo "lib$library"
     done
   fi
@@ -74,6 +67,7 @@ install() {
     return 1
   fi
   echo "boxgrad: installing with ${sudo}apt-get install: $*"
+  echo '  (a minute or two; about 160 MB when nothing is there yet)'
   # A list of packages may be missing (fresh images) or old; then installing fails at first.
   quiet='-y -qq -o=Dpkg::Use-Pty=0 --no-install-recommends'
   export DEBIAN_FRONTEND=noninteractive
@@ -112,6 +106,7 @@ case "${1:-}" in
   install-dev)
     # LeakSanitizer and the others of clang sit in a package named after its version.
     version=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p')
+    echo 'boxgrad: PyTorch, for golden values, is large'
     install $packages $packages_dev ${version:+libclang-rt-$version-dev} &&
       echo 'boxgrad: everything is installed'
     ;;
