@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "core/gradcheck.h"
@@ -72,6 +73,26 @@ TEST_CASE("box_iou is symmetric, lies in [0, 1] and is 1 for a box with itself",
       REQUIRE(ab.at({i, j}) <= 1);
     }
   }
+}
+
+TEST_CASE("box_iou of every small shape equals its definition", "[boxes]") {
+  Random random(6);
+  for (std::int64_t rows = 1; rows <= 9; ++rows)
+    for (std::int64_t columns = 1; columns <= 19; ++columns) {
+      const Tensor a = random_boxes(rows, random), b = random_boxes(columns, random);
+      const Tensor iou = box_iou(a, b);
+      for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t j = 0; j < columns; ++j) {
+          const auto side = [&](std::int64_t c) {
+            return std::max(0.0, static_cast<double>(std::min(a.at({i, c + 2}), b.at({j, c + 2})) -
+                                                     std::max(a.at({i, c}), b.at({j, c}))));
+          };
+          const double both = side(0) * side(1);
+          const double areas = static_cast<double>(box_area(a).at({i}) + box_area(b).at({j}));
+          INFO(rows << " x " << columns << " at " << i << ", " << j);
+          REQUIRE(iou.at({i, j}) == Approx(both / (areas - both)).margin(1e-6));
+        }
+    }
 }
 
 TEST_CASE("box_iou gives the same bits for any number of threads", "[boxes][threads]") {
