@@ -25,27 +25,33 @@ struct LoadReport {
 
 class Module;
 
-/// A place in a module's tree: calls whatever module stands there now. A member
-/// of this type keeps working when its module is replaced, which a pointer to
-/// the old one would not.
+/// A place in a module's tree: its name in the parent, and whatever module stands there now. A
+/// member of this type keeps working when its module is replaced, which a pointer to the old one
+/// would not. The name is the place's because a module may stand in several.
 class Child {
  public:
   Child() = default;
+  /// The module's output, computed in the scope of this place's name.
   Tensor operator()(const Tensor& x) const;
-  Module& module() const { return **place_; }
+  /// Throws std::logic_error for a Child that no add_module() returned.
+  Module& module() const;
   /// The module as the type that is expected there; throws std::logic_error
   /// when it is another.
   template <class M>
   M& as() const {
-    if (M* module = dynamic_cast<M*>(place_->get())) return *module;
-    throw std::logic_error("Child: the module in this place is of another type");
+    if (M* found = dynamic_cast<M*>(&module())) return *found;
+    throw std::logic_error("Child: the module \"" + place_->name + "\" is of another type");
   }
 
  private:
   friend class Module;
-  explicit Child(std::shared_ptr<Module> module)
-      : place_(std::make_shared<std::shared_ptr<Module>>(std::move(module))) {}
-  std::shared_ptr<std::shared_ptr<Module>> place_;
+  struct Place {
+    std::string name;
+    std::shared_ptr<Module> module;
+  };
+  Child(std::string name, std::shared_ptr<Module> module)
+      : place_(std::make_shared<Place>(Place{std::move(name), std::move(module)})) {}
+  std::shared_ptr<Place> place_;
 };
 
 /// A piece of a network: parameters that are learned, buffers that are kept
@@ -54,8 +60,8 @@ class Child {
 /// places (towers shared over feature maps).
 ///
 ///   struct Net : nn::Module {
-///     nn::Child conv = add_module("conv", std::make_shared<nn::Conv2d>(3, 16,
-///     3)); Tensor forward(const Tensor& x) override { return relu(conv(x)); }
+///     nn::Child conv = add_module("conv", std::make_shared<nn::Conv2d>(3, 16, 3));
+///     Tensor forward(const Tensor& x) override { return relu(conv(x)); }
 ///   };
 class Module {
  public:
@@ -68,10 +74,11 @@ class Module {
   /// std::logic_error.
   virtual Tensor forward(const Tensor& x);
 
-  /// forward() inside the scope of this module's name, so that every op knows
-  /// where it ran (current_module_path() in core/autograd.h), shown to the
-  /// OutputTap that asks for it.
-  Tensor operator()(const Tensor& x);
+  /// forward() inside the scope of this module's name, so that every op knows where it ran
+  /// (current_module_path() in core/autograd.h), shown to the OutputTap that asks for it. Call a
+  /// module that stands in several places through its Child: that knows which place is meant.
+  Tensor operator()(const Tensor& x) { return call(name_, x); }
+  /// The name of the place that was given this module last; "" for a root.
   const std::string& name() const { return name_; }
 
   // --- the tree ---
@@ -106,8 +113,8 @@ class Module {
   /// unless names and shapes agree exactly.
   void load_state_dict(const StateDict& state);
   /// Copies the entries whose name starts with `prefix` (which is cut off) and
-  /// exists here, and says what happened to the others. A shape that differs
-  /// throws and changes nothing.
+  /// exists here, and says what happened to the others. A shape that differs, or a name given
+  /// twice, throws and changes nothing.
   LoadReport load_partial(const StateDict& state, const std::string& prefix = "");
 
  protected:
@@ -121,9 +128,11 @@ class Module {
   const std::vector<std::pair<std::string, Child>>& children() const { return children_; }
 
  private:
+  friend class Child;
+  Tensor call(const std::string& name, const Tensor& x);
   void check_free(const std::string& name) const;
 
-  std::string name_;  ///< in its parent; "" for a root
+  std::string name_;
   bool training_ = true;
   StateDict parameters_, buffers_;
   std::vector<std::pair<std::string, Child>> children_;
@@ -133,8 +142,7 @@ class Module {
 ///
 ///   OutputTap tap({"backbone.conv4", "backbone.conv5"});
 ///   model(x);
-///   tap.output("backbone.conv4")            // with its history, so it can be
-///   trained on
+///   tap.output("backbone.conv4")    // with its history, so it can be trained on
 ///
 /// A path is relative to the module that is called from outside of any other.
 class OutputTap {

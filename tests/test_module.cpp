@@ -68,6 +68,45 @@ TEST_CASE("a child can be replaced and shared", "[module]") {
   CHECK(tower->weight.grad().item() == 12);
 }
 
+TEST_CASE("a shared module runs under the name of each of its places", "[module]") {
+  const auto tower = std::make_shared<Scale>(2);
+  nn::Sequential twice(tower, tower);
+  const nn::OutputTap tap({"0", "1"});
+  twice(Tensor({1}, {3}));
+  CHECK(tap.output("0").item() == 6);
+  CHECK(tap.output("1").item() == 12);
+
+  // In two parents, under two names.
+  nn::Sequential inner(tower);
+  struct Outer : nn::Module {
+    explicit Outer(std::shared_ptr<nn::Module> shared) : head(add_module("head", shared)) {}
+    nn::Child head;
+    Tensor forward(const Tensor& x) override { return head(x); }
+  } outer(tower);
+  inner(Tensor({1}, {1}));
+  CHECK(tower->path == "0");
+  outer(Tensor({1}, {1}));
+  CHECK(tower->path == "head");
+}
+
+TEST_CASE("a Child without a module says so", "[module][errors]") {
+  CHECK_THROWS_WITH(nn::Child()(Tensor({1})), "Child: no module was put here by add_module()");
+  Net net;
+  CHECK_THROWS_WITH(net.first.as<Net>(), "Child: the module \"first\" is of another type");
+}
+
+TEST_CASE("a state with a doubtful entry changes nothing", "[module][errors]") {
+  Net net;
+  nn::StateDict twice = net.state_dict();
+  twice.emplace_back("first.weight", Tensor({1}, {8}));
+  CHECK_THROWS_WITH(net.load_state_dict(twice), "load: \"first.weight\" is given twice");
+  nn::StateDict hollow = {{"first.calls", Tensor({1}, {9})}, {"first.weight", Tensor()}};
+  CHECK_THROWS_WITH(net.load_partial(hollow),
+                    "load: \"first.weight\" must hold numbers, got no tensor");
+  CHECK(net.first.as<Scale>().weight.item() == 2);
+  CHECK(net.first.as<Scale>().calls.item() == 0);
+}
+
 TEST_CASE("modes and freezing reach every descendant", "[module]") {
   Net net;
   net.eval();
