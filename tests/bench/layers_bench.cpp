@@ -7,6 +7,7 @@
 #include "core/program.h"
 #include "layers/conv.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/detection_items.h"
 
 using namespace boxgrad;
 using bench::Item;
@@ -97,6 +98,7 @@ int main(int argc, char** argv) {
     std::vector<Item> items;
     add_vgg16(items);
     add_mobilenet(items);
+    bench::add_detection(items);
 
     std::regex pattern;
     try {
