@@ -14,7 +14,7 @@ LIBS  := -lopenblas -lpugixml -lz -pthread
 
 # Code that runs once and comes with large headers: optimising it costs seconds and gains nothing.
 # Its objects are started first, as they take longest.
-COLD := $(wildcard core/program.cpp core/safetensors.cpp detection/training/manifest.cpp)
+COLD := $(wildcard core/program.cpp layers/path_pattern.cpp core/safetensors.cpp detection/training/manifest.cpp)
 
 # All cores, unless the command line says otherwise (make -j1).
 ifeq ($(MAKELEVEL),0)

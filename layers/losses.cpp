@@ -5,26 +5,11 @@
 
 #include "core/autograd.h"
 #include "layers/kernels/fast_exp.h"
+#include "layers/kernels/ordered_sum.h"
 
 namespace boxgrad {
 
 namespace {
-
-/// Sum of f(0), ..., f(n-1) in double: one partial sum per chunk, added in order, so that the
-/// number of threads does not show.
-template <class F>
-double ordered_sum(std::int64_t n, F f) {
-  std::vector<double> partial(
-      static_cast<std::size_t>((n + kElementwiseGrain - 1) / kElementwiseGrain));
-  parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
-    double sum = 0;
-    for (std::int64_t i = begin; i < end; ++i) sum += f(static_cast<std::size_t>(i));
-    partial[static_cast<std::size_t>(begin / kElementwiseGrain)] = sum;
-  });
-  double total = 0;
-  for (const double sum : partial) total += sum;
-  return total;
-}
 
 // --- cross entropy ---------------------------------------------------------------------------
 
@@ -205,9 +190,9 @@ Tensor elementwise_loss(const char* op, const Tensor& input, const Tensor& targe
         y[i] = weight(static_cast<std::size_t>(i)) * value(x[i], t[i]);
     });
   else
-    y[0] = static_cast<Scalar>(static_cast<double>(scale) * ordered_sum(n, [&](std::size_t i) {
-                                 return static_cast<double>(weight(i) * value(x[i], t[i]));
-                               }));
+    y[0] = static_cast<Scalar>(
+        static_cast<double>(scale) *
+        kernels::ordered_sum(n, [&](std::size_t i) { return weight(i) * value(x[i], t[i]); }));
 
   return from_op(op, output, {input},
                  [input = input.detach(), target = target.detach(), dx = input.grad_slot(), weight,

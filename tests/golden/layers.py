@@ -35,3 +35,65 @@ print('bce of +-100', F.binary_cross_entropy_with_logits(T([100., -100., 100., -
 for beta in (1., 1 / 9):
     print('smooth l1', beta, F.smooth_l1_loss(a, t, beta=beta), F.smooth_l1_loss(T([.05, 1 / 9, .5, 1, 2]), torch.zeros(5), beta=beta, reduction='none'))
 print('mse', [F.mse_loss(a, t, reduction=r) for r in ('none', 'sum', 'mean')])
+
+title('test_optimizer: 20 steps of SGD and AdamW')
+
+
+def twenty_steps(make):
+    """Quadratic bowls of different curvature, moved by a gradient that depends on the step; the rate falls at 10."""
+    w, b = T([1., -2., 3.]), T([.5])
+    w.requires_grad_(), b.requires_grad_()
+    opt = make([w, b])
+    for t in range(20):
+        for group in opt.param_groups:
+            group['lr'] = group['initial'] * (1 if t < 10 else .1)
+        opt.zero_grad()
+        loss = (T([.5, 1., 2.]) * w * w).sum() + w.sum() * b.sum() + b.sum() * math.sin(t)
+        loss.backward()
+        opt.step()
+    return torch.cat([w, b]).detach()
+
+
+def sgd(**options):
+    def make(p):
+        opt = torch.optim.SGD(p, lr=.05, **options)
+        for group in opt.param_groups:
+            group['initial'] = .05
+        return opt
+    return make
+
+
+def adamw(p):
+    opt = torch.optim.AdamW(p, lr=.1, betas=(.8, .95), eps=1e-3, weight_decay=.1)
+    opt.param_groups[0]['initial'] = .1
+    return opt
+
+
+def groups(p):
+    opt = torch.optim.SGD([{'params': p[:1]}, {'params': p[1:], 'weight_decay': 0}], lr=.05, momentum=.9, weight_decay=.1)
+    opt.param_groups[0]['initial'], opt.param_groups[1]['initial'] = .05, .1
+    return opt
+
+
+for options in ({}, {'momentum': .9}, {'weight_decay': .1}, {'momentum': .9, 'weight_decay': .1},
+                {'momentum': .9, 'weight_decay': .1, 'nesterov': True}):
+    print(options, twenty_steps(sgd(**options)))
+print('bias rate x2, no decay', twenty_steps(groups))
+print('adamw', twenty_steps(adamw))
+
+
+def caffe(nesterov):
+    """Caffe's solvers by their formulas: the rate enters the velocity."""
+    w, b = T([1., -2., 3.]), T([.5])
+    v = [torch.zeros(3), torch.zeros(1)]
+    for t in range(20):
+        rate = .05 * (1 if t < 10 else .1)
+        gradients = [2 * T([.5, 1., 2.]) * w + b, w.sum() + math.sin(t)]
+        for i, (p, g) in enumerate(zip((w, b), gradients)):
+            old = v[i]
+            v[i] = .9 * old + rate * (g + .1 * p)
+            p -= 1.9 * v[i] - .9 * old if nesterov else v[i]
+    return torch.cat([w, b])
+
+
+print('caffe', caffe(False), 'nesterov', caffe(True))
