@@ -194,8 +194,10 @@ Image crop(const Image& image, int x, int y, int width, int height) {
 }
 
 Image pad(const Image& image, int left, int top, int right, int bottom, Color color) {
-  check(left >= 0 && top >= 0 && right >= 0 && bottom >= 0, "pad: borders must be >= 0, got ", left,
-        ", ", top, ", ", right, ", ", bottom);
+  constexpr int kMost = 1 << 24;  // keeps the sums below within int
+  for (const int border : {left, top, right, bottom})
+    check(border >= 0 && border <= kMost, "pad: borders must be 0 to ", kMost, ", got ", left, ", ",
+          top, ", ", right, ", ", bottom);
   Image padded(image.width() + left + right, image.height() + top + bottom, color);
   if (image.width() == 0) return padded;
   for (int row = 0; row < image.height(); ++row)
