@@ -10,6 +10,7 @@
 #include "layers/kernels/conv2d_direct.h"
 #include "layers/kernels/depthwise.h"
 #include "layers/kernels/im2col.h"
+#include "layers/kernels/narrow.h"
 #include "layers/kernels/pointwise.h"
 
 namespace boxgrad {
@@ -26,6 +27,8 @@ const char* to_string(ConvAlgorithm algorithm) {
       return "pointwise";
     case ConvAlgorithm::depthwise:
       return "depthwise";
+    case ConvAlgorithm::narrow:
+      return "narrow";
   }
   return "unknown";
 }
@@ -33,6 +36,9 @@ const char* to_string(ConvAlgorithm algorithm) {
 ConvAlgorithm choose_conv_algorithm(const ConvShape& shape) {
   if (conv_algorithm_covers(ConvAlgorithm::depthwise, shape)) return ConvAlgorithm::depthwise;
   if (conv_algorithm_covers(ConvAlgorithm::pointwise, shape)) return ConvAlgorithm::pointwise;
+  // A filter row of a few numbers: the first layer. From 8 channels on the matrix product wins.
+  if (conv_algorithm_covers(ConvAlgorithm::narrow, shape) && shape.in_c <= 4)
+    return ConvAlgorithm::narrow;
   return ConvAlgorithm::im2col;
 }
 
@@ -43,6 +49,8 @@ bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& s) {
     case ConvAlgorithm::pointwise:
       return s.taps() == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 &&
              s.out_h == s.in_h && s.out_w == s.in_w && s.pad_top == 0 && s.pad_left == 0;
+    case ConvAlgorithm::narrow:
+      return s.groups == 1 && s.dilation_w == 1;
     default:
       return true;
   }
@@ -87,6 +95,8 @@ void forward(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* x, const
       return pointwise_forward(s, x, w, epilogue, y);
     case ConvAlgorithm::im2col:
       return im2col_forward(s, x, w, epilogue, y);
+    case ConvAlgorithm::narrow:
+      return narrow_forward(s, x, w, epilogue, y);
     default:
       conv2d_direct(s, x, w, y);
       epilogue.apply(y, s.out_pixels(), s.out_c);
@@ -101,6 +111,7 @@ void input_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* d
       return depthwise_input_gradient(s, dy, w, beta, dx);
     case ConvAlgorithm::pointwise:
       return pointwise_input_gradient(s, dy, w, beta, dx);
+    case ConvAlgorithm::narrow:
     case ConvAlgorithm::im2col:
       return im2col_input_gradient(s, dy, w, beta, dx);
     default:
@@ -118,6 +129,8 @@ void weight_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* 
       return pointwise_weight_gradient(s, x, dy, beta, dw);
     case ConvAlgorithm::im2col:
       return im2col_weight_gradient(s, x, dy, beta, dw);
+    case ConvAlgorithm::narrow:
+      return narrow_weight_gradient(s, x, dy, beta, dw);
     default:
       return conv2d_direct_weight_gradient(s, x, dy, beta, dw);
   }

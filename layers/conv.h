@@ -34,6 +34,7 @@ enum class ConvAlgorithm {
   im2col,     ///< windows copied into a matrix, blocks of them multiplied; any shape
   pointwise,  ///< one matrix product over all pixels; 1x1, stride 1, no padding, one group
   depthwise,  ///< loops over channels; groups = C_in = C_out
+  narrow,     ///< register tiles without a matrix; few input channels, one group
 };
 
 /// "im2col" and so on, for messages and reports.

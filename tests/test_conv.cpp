@@ -31,8 +31,8 @@ Tensor numbers(const Shape& shape, std::int64_t seed) {
 }
 
 const std::vector<ConvAlgorithm> kAlgorithms = {ConvAlgorithm::automatic, ConvAlgorithm::direct,
-                                                ConvAlgorithm::im2col, ConvAlgorithm::pointwise,
-                                                ConvAlgorithm::depthwise};
+                                                ConvAlgorithm::im2col,    ConvAlgorithm::pointwise,
+                                                ConvAlgorithm::depthwise, ConvAlgorithm::narrow};
 
 }  // namespace
 
@@ -129,6 +129,7 @@ TEST_CASE("conv2d chooses an algorithm by the shape", "[conv]") {
   CHECK(chosen({1, 8, 8, 16}, {1, 1, 16, 4}, {.stride = 2}) == ConvAlgorithm::im2col);
   CHECK(chosen({1, 8, 8, 16}, {1, 1, 16, 4}, {.padding = 1}) == ConvAlgorithm::im2col);
   CHECK(chosen({1, 8, 8, 16}, {3, 3, 16, 4}, {.padding = 1}) == ConvAlgorithm::im2col);
+  CHECK(chosen({1, 8, 8, 3}, {3, 3, 3, 16}, {.padding = 1}) == ConvAlgorithm::narrow);
   CHECK(chosen({1, 8, 8, 16}, {3, 3, 8, 4}, {.padding = 1, .groups = 2}) == ConvAlgorithm::im2col);
 }
 

@@ -9,6 +9,7 @@
 #include "layers/kernels/conv2d_direct.h"
 #include "layers/kernels/depthwise.h"
 #include "layers/kernels/im2col.h"
+#include "layers/kernels/narrow.h"
 #include "layers/kernels/pointwise.h"
 #include "layers/kernels/scratch.h"
 #include "tests/catch.h"
@@ -50,6 +51,9 @@ const Kernels kPointwise{"pointwise", ConvAlgorithm::pointwise, pointwise_forwar
                          pointwise_input_gradient, pointwise_weight_gradient};
 const Kernels kDepthwise{"depthwise", ConvAlgorithm::depthwise, depthwise_forward,
                          depthwise_input_gradient, depthwise_weight_gradient};
+
+const Kernels kNarrow{"narrow", ConvAlgorithm::narrow, narrow_forward, im2col_input_gradient,
+                      narrow_weight_gradient};
 
 void check_against_definition(const Kernels& fast, const Shape& x_shape, const Shape& w_shape,
                               const Conv2dOptions& options) {
@@ -151,6 +155,16 @@ TEST_CASE("depthwise equals the definition for every number of channels", "[kern
                                  {.stride = stride, .padding = 1, .groups = channels});
 }
 
+TEST_CASE("narrow equals the definition", "[kernels]") {
+  for (const auto& [kh, kw] : {std::pair{3, 3}, {1, 1}, {7, 7}, {2, 5}})
+    for (const PerAxis stride : {PerAxis(1), PerAxis(2), PerAxis(3, 1)})
+      for (const Padding& padding : kPaddings)
+        for (const int in : {1, 3, 4})
+          for (const int out : {1, 17, 40})
+            check_against_definition(kNarrow, {2, 14, 11, in}, {kh, kw, in, out},
+                                     {.stride = stride, .padding = padding, .dilation = {2, 1}});
+}
+
 TEST_CASE("conv kernels give the same bits for any number of threads", "[kernels][threads]") {
   const int before = num_threads();
   const auto bits = [&](const Kernels& k, const Shape& xs, const Shape& ws,
@@ -179,6 +193,7 @@ TEST_CASE("conv kernels give the same bits for any number of threads", "[kernels
   bits(kIm2col, {2, 40, 50, 16}, {3, 3, 16, 24}, {.padding = 1});
   bits(kIm2col, {2, 40, 50, 3}, {3, 3, 3, 24}, {.stride = 2, .padding = 1});
   bits(kIm2col, {1, 14, 14, 160}, {3, 3, 160, 192}, {.padding = 1});
+  bits(kNarrow, {2, 70, 90, 3}, {3, 3, 3, 24}, {.stride = 2, .padding = 1});
   bits(kPointwise, {2, 40, 50, 32}, {1, 1, 32, 64}, {});
   bits(kPointwise, {2, 14, 14, 256}, {1, 1, 256, 200}, {});
   bits(kDepthwise, {2, 60, 50, 32}, {3, 3, 1, 32}, {.padding = 1, .groups = 32});

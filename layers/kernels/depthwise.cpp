@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "layers/kernels/row_walker.h"
 #include "layers/kernels/scratch.h"
 #include "layers/kernels/simd.h"
 
@@ -11,35 +12,29 @@ namespace boxgrad {
 
 namespace {
 
-/// The part of a filter that lies inside the map, for a run of neighbouring outputs. `x` and `w`
-/// point at its first tap; steps are in Scalars.
-struct Window {
-  const Scalar* x;
-  std::int64_t rows, taps;    // extent of that part
-  std::int64_t x_row, x_tap;  // from one tap to the next, down and right
-  std::int64_t x_pixel;       // from one output to the next
-  std::int64_t w_row;         // from one filter row to the next
-  std::int64_t channels;
-};
+// Both kernels below work on kPixels outputs at a time. kTaps = 3 and kStride = x_pixel / x_tap
+// when known, else 0: with both known the loops unroll, and outputs that share an input share its
+// load.
 
-// kPixels outputs at a time. kTaps = 3 and kStride = x_pixel / x_tap when known, else 0: with both
-// known the loops unroll, and outputs that share an input share its load.
+/// y = beta y + x * w for the outputs p = 0..kPixels-1 at `y`, y_pixel Scalars apart; x and w point
+/// at their first taps.
 template <int kPixels, int kTaps, int kStride>
-void correlate(const Window& in, const Scalar* w, Scalar beta, Scalar* y, std::int64_t y_pixel) {
-  const std::int64_t taps = kTaps > 0 ? kTaps : in.taps;
-  const std::int64_t x_pixel = kStride > 0 ? kStride * in.x_tap : in.x_pixel;
-  for_each_vector(in.channels, [&]<class V>(std::int64_t c) {
+void correlate(const OutputRun& run, std::int64_t channels, const Scalar* x, const Scalar* w,
+               Scalar beta, Scalar* y, std::int64_t y_pixel) {
+  const std::int64_t taps = kTaps > 0 ? kTaps : run.taps;
+  const std::int64_t x_pixel = kStride > 0 ? kStride * run.x_tap : run.x_pixel;
+  for_each_vector(channels, [&]<class V>(std::int64_t c) {
     V sum[kPixels]{};
     if (beta != 0)
       for (int p = 0; p < kPixels; ++p) load(sum[p], y + p * y_pixel + c);
-    for (std::int64_t row = 0; row < in.rows; ++row) {
-      const Scalar* x_row = in.x + row * in.x_row + c;
-      const Scalar* w_row = w + row * in.w_row + c;
+    for (std::int64_t row = 0; row < run.rows; ++row) {
+      const Scalar* x_row = x + row * run.x_row + c;
+      const Scalar* w_row = w + row * run.tap_row * channels + c;
       for (std::int64_t tap = 0; tap < taps; ++tap) {
         V weight, value;
-        load(weight, w_row + tap * in.channels);
+        load(weight, w_row + tap * channels);
         for (int p = 0; p < kPixels; ++p) {
-          load(value, x_row + tap * in.x_tap + p * x_pixel);
+          load(value, x_row + tap * run.x_tap + p * x_pixel);
           sum[p] += weight * value;
         }
       }
@@ -48,111 +43,60 @@ void correlate(const Window& in, const Scalar* w, Scalar beta, Scalar* y, std::i
   });
 }
 
-// The transpose of `correlate` with respect to w: dw += dy times x.
+/// The transpose of `correlate` with respect to w: dw += dy times x.
 template <int kPixels, int kTaps, int kStride>
-void accumulate(const Window& in, const Scalar* dy, Scalar* dw) {
-  const std::int64_t taps = kTaps > 0 ? kTaps : in.taps;
-  const std::int64_t x_pixel = kStride > 0 ? kStride * in.x_tap : in.x_pixel;
-  for_each_vector(in.channels, [&]<class V>(std::int64_t c) {
+void accumulate(const OutputRun& run, std::int64_t channels, const Scalar* x, const Scalar* dy,
+                Scalar* dw) {
+  const std::int64_t taps = kTaps > 0 ? kTaps : run.taps;
+  const std::int64_t x_pixel = kStride > 0 ? kStride * run.x_tap : run.x_pixel;
+  for_each_vector(channels, [&]<class V>(std::int64_t c) {
     V gradient[kPixels];
-    for (int p = 0; p < kPixels; ++p) load(gradient[p], dy + p * in.channels + c);
-    for (std::int64_t row = 0; row < in.rows; ++row) {
-      const Scalar* x_row = in.x + row * in.x_row + c;
-      Scalar* dw_row = dw + row * in.w_row + c;
+    for (int p = 0; p < kPixels; ++p) load(gradient[p], dy + p * channels + c);
+    for (std::int64_t row = 0; row < run.rows; ++row) {
+      const Scalar* x_row = x + row * run.x_row + c;
+      Scalar* dw_row = dw + row * run.tap_row * channels + c;
       for (std::int64_t tap = 0; tap < taps; ++tap) {
         V sum, value;
-        load(sum, dw_row + tap * in.channels);
+        load(sum, dw_row + tap * channels);
         for (int p = 0; p < kPixels; ++p) {
-          load(value, x_row + tap * in.x_tap + p * x_pixel);
+          load(value, x_row + tap * run.x_tap + p * x_pixel);
           sum += gradient[p] * value;
         }
-        store(dw_row + tap * in.channels, sum);
+        store(dw_row + tap * channels, sum);
       }
     }
   });
 }
 
-/// Walks along one row of outputs and calls run.operator()<kPixels, kTaps, kStride>(window, first
-/// output, offset of the window's first tap in the filter) for runs that cover it.
-class RowWalker {
- public:
-  explicit RowWalker(const ConvShape& shape) : s_(shape) {
-    // Outputs for which the whole width of the filter lies inside the map.
-    const std::int64_t reach = (s_.kernel_w - 1) * s_.dilation_w;
-    const auto first_at_least = [&](std::int64_t iw) {  // smallest ow whose window starts at >= iw
-      const std::int64_t from = iw + s_.pad_left;
-      return from <= 0 ? 0 : (from + s_.stride_w - 1) / s_.stride_w;
-    };
-    inner_.begin = std::min(first_at_least(0), s_.out_w);
-    inner_.end = std::clamp(first_at_least(s_.in_w - reach), inner_.begin, s_.out_w);
-    if (s_.kernel_w == 0) inner_.end = inner_.begin;  // a phase without taps
-  }
+/// Calls work.operator()<kPixels, kTaps, kStride>(p) for the outputs of a run: four at a time from
+/// output number p of the run, then one by one.
+template <int kTaps, int kStride, class Work>
+void by_fours(const OutputRun& run, Work& work) {
+  std::int64_t p = 0;
+  for (; p + 4 <= run.count; p += 4) work.template operator()<4, kTaps, kStride>(p);
+  for (; p < run.count; ++p) work.template operator()<1, kTaps, kStride>(p);
+}
 
-  const ConvShape& shape() const { return s_; }
-
-  template <class Run>
-  void operator()(const Scalar* x, std::int64_t n, std::int64_t oh, Run&& run) const {
-    const std::int64_t ih = oh * s_.stride_h - s_.pad_top;
-    const Range rows = taps_inside(ih, s_.dilation_h, s_.kernel_h, s_.in_h);
-    Window window;
-    window.channels = s_.in_c;
-    window.rows = rows.end - rows.begin;
-    window.x_row = s_.dilation_h * s_.in_w * s_.in_c;
-    window.x_tap = s_.dilation_w * s_.in_c;
-    window.x_pixel = s_.stride_w * s_.in_c;
-    window.w_row = s_.kernel_w * s_.in_c;
-
-    const std::int64_t first_row = window.rows > 0 ? ih + rows.begin * s_.dilation_h : 0;
-    const Scalar* x_row = x + (n * s_.in_h + first_row) * s_.in_w * s_.in_c;
-    const std::int64_t w_row = rows.begin * window.w_row;
-
-    const auto edge = [&](std::int64_t ow) {
-      const std::int64_t iw = ow * s_.stride_w - s_.pad_left;
-      const Range taps = taps_inside(iw, s_.dilation_w, s_.kernel_w, s_.in_w);
-      window.taps = taps.end - taps.begin;
-      window.x = window.taps > 0 ? x_row + (iw + taps.begin * s_.dilation_w) * s_.in_c : x_row;
-      run.template operator()<1, 0, 0>(window, ow, w_row + taps.begin * s_.in_c);
-    };
-    for (std::int64_t ow = 0; ow < inner_.begin; ++ow) edge(ow);
-    window.taps = s_.kernel_w;
-    if (s_.kernel_w == 3 && s_.stride_w == s_.dilation_w)
-      inner<3, 1>(x_row, window, w_row, run);
-    else if (s_.kernel_w == 3 && s_.stride_w == 2 * s_.dilation_w)
-      inner<3, 2>(x_row, window, w_row, run);
-    else
-      inner<0, 0>(x_row, window, w_row, run);
-    for (std::int64_t ow = inner_.end; ow < s_.out_w; ++ow) edge(ow);
-  }
-
- private:
-  template <int kTaps, int kStride, class Run>
-  void inner(const Scalar* x_row, Window& window, std::int64_t w_offset, Run& run) const {
-    std::int64_t ow = inner_.begin;
-    const auto at = [&](std::int64_t o) {
-      window.x = x_row + (o * s_.stride_w - s_.pad_left) * s_.in_c;
-    };
-    for (; ow + 4 <= inner_.end; ow += 4) {
-      at(ow);
-      run.template operator()<4, kTaps, kStride>(window, ow, w_offset);
-    }
-    for (; ow < inner_.end; ++ow) {
-      at(ow);
-      run.template operator()<1, kTaps, kStride>(window, ow, w_offset);
-    }
-  }
-
-  ConvShape s_;
-  Range inner_;
-};
+template <class Work>
+void for_each_pixel_group(const OutputRun& run, Work&& work) {
+  if (run.taps == 3 && run.x_pixel == run.x_tap)
+    by_fours<3, 1>(run, work);
+  else if (run.taps == 3 && run.x_pixel == 2 * run.x_tap)
+    by_fours<3, 2>(run, work);
+  else
+    by_fours<0, 0>(run, work);
+}
 
 /// One row of a correlation, written to y with y_pixel Scalars from one output to the next.
-void correlate_row(const RowWalker& walk, const Scalar* x, const Scalar* w, std::int64_t n,
-                   std::int64_t oh, Scalar beta, Scalar* y, std::int64_t y_pixel) {
-  walk(x, n, oh,
-       [&]<int kPixels, int kTaps, int kStride>(const Window& window, std::int64_t ow,
-                                                std::int64_t w_offset) {
-         correlate<kPixels, kTaps, kStride>(window, w + w_offset, beta, y + ow * y_pixel, y_pixel);
-       });
+void correlate_row(const RowWalker& walk, const Scalar* x, const Scalar* w, std::int64_t channels,
+                   std::int64_t n, std::int64_t oh, Scalar beta, Scalar* y, std::int64_t y_pixel) {
+  walk(x, n, oh, [&](const OutputRun& run) {
+    for_each_pixel_group(run, [&]<int kPixels, int kTaps, int kStride>(std::int64_t p) {
+      correlate<kPixels, kTaps, kStride>(run, channels, run.x + p * run.x_pixel,
+                                         w + run.tap * channels, beta,
+                                         y + (run.first + p) * y_pixel, y_pixel);
+    });
+  });
 }
 
 /// Rows of a map per chunk of a parallel_for: about as many numbers as an elementwise chunk.
@@ -169,7 +113,7 @@ void depthwise_forward(const ConvShape& s, const Scalar* x, const Scalar* w,
   parallel_for(s.batch * s.out_h, rows_per_chunk(row_size), [&](auto begin, auto end) {
     for (std::int64_t row = begin; row < end; ++row) {
       Scalar* y_row = y + row * row_size;
-      correlate_row(walk, x, w, row / s.out_h, row % s.out_h, 0, y_row, s.out_c);
+      correlate_row(walk, x, w, s.in_c, row / s.out_h, row % s.out_h, 0, y_row, s.out_c);
       epilogue.apply(y_row, s.out_w, s.out_c);
     }
   });
@@ -207,7 +151,7 @@ void depthwise_input_gradient(const ConvShape& s, const Scalar* dy, const Scalar
       const std::int64_t n = row / s.in_h, ih = row % s.in_h;
       for (std::int64_t col = 0; col < col_count; ++col) {
         const Pair& pair = pairs[static_cast<std::size_t>(ih % s.stride_h * col_count + col)];
-        correlate_row(pair.walk, dy, pair.w, n, ih / s.stride_h, beta,
+        correlate_row(pair.walk, dy, pair.w, channels, n, ih / s.stride_h, beta,
                       dx + row * row_size + col * channels, s.stride_w * channels);
       }
     }
@@ -229,11 +173,13 @@ void depthwise_weight_gradient(const ConvShape& s, const Scalar* x, const Scalar
     std::fill(sum, sum + size, Scalar{0});
     for (std::int64_t row = begin; row < end; ++row) {
       const Scalar* dy_row = dy + row * row_size;
-      walk(x, row / s.out_h, row % s.out_h,
-           [&]<int kPixels, int kTaps, int kStride>(const Window& window, std::int64_t ow,
-                                                    std::int64_t w_offset) {
-             accumulate<kPixels, kTaps, kStride>(window, dy_row + ow * s.out_c, sum + w_offset);
-           });
+      walk(x, row / s.out_h, row % s.out_h, [&](const OutputRun& run) {
+        for_each_pixel_group(run, [&]<int kPixels, int kTaps, int kStride>(std::int64_t p) {
+          accumulate<kPixels, kTaps, kStride>(run, s.in_c, run.x + p * run.x_pixel,
+                                              dy_row + (run.first + p) * s.out_c,
+                                              sum + run.tap * s.in_c);
+        });
+      });
     }
   });
   if (beta == 0) std::fill(dw, dw + size, Scalar{0});

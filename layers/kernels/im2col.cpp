@@ -1,6 +1,7 @@
 #include "layers/kernels/im2col.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/blas.h"
 #include "core/parallel.h"
@@ -24,11 +25,23 @@ struct Pixel {
   }
 };
 
-inline void copy_or_zero(const Scalar* from, std::int64_t count, Scalar* to) {
-  if (from != nullptr)
-    std::copy_n(from, count, to);
+template <std::int64_t kStep>
+inline void copy_in_steps(const Scalar* from, std::int64_t count, Scalar* to) {
+  for (std::int64_t i = 0; i + kStep <= count; i += kStep)
+    std::memcpy(to + i, from + i, kStep * sizeof(Scalar));
+  // The rest: one more step that ends at the end and overlaps the one before.
+  std::memcpy(to + count - kStep, from + count - kStep, kStep * sizeof(Scalar));
+}
+
+/// Copies a run of neighbouring numbers. With few channels the runs are short and there are
+/// millions of them: a call of memcpy for each takes longer than the copying.
+inline void copy_run(const Scalar* from, std::int64_t count, Scalar* to) {
+  if (count >= 16 && count <= 256)
+    copy_in_steps<16>(from, count, to);
+  else if (count >= 4 && count < 16)
+    copy_in_steps<4>(from, count, to);
   else
-    std::fill_n(to, count, Scalar{0});
+    std::copy_n(from, count, to);
 }
 
 /// Rows of the matrix of columns for output pixels begin..end-1 and input channels
@@ -50,25 +63,27 @@ void build_columns(const ConvShape& s, const Scalar* x, std::int64_t channel, st
       }
       const Scalar* x_row = x + (pixel.n * s.in_h + ih) * s.in_w * s.in_c + channel;
       if (inside) {
-        std::copy_n(x_row + iw * s.in_c, run, columns);
+        copy_run(x_row + iw * s.in_c, run, columns);
         continue;
       }
       for (std::int64_t kw = 0; kw < s.kernel_w; ++kw) {
         const std::int64_t col = iw + kw * s.dilation_w;
-        copy_or_zero(col >= 0 && col < s.in_w ? x_row + col * s.in_c : nullptr, count,
-                     columns + kw * count);
+        if (col >= 0 && col < s.in_w)
+          copy_run(x_row + col * s.in_c, count, columns + kw * count);
+        else
+          std::fill_n(columns + kw * count, count, Scalar{0});
       }
     }
   }
 }
 
-/// Output pixels per block: columns of about 1 MiB (half of an L2 cache), at least 128 rows so
-/// that the filter is not fetched anew for too few, at most an eighth of the pixels.
+/// Output pixels per block: columns of about 512 KiB (a quarter of an L2 cache), but at least 256
+/// rows so that the filter is not fetched anew for too few, and at most an eighth of the pixels.
 std::int64_t block_pixels(const ConvShape& s) {
   const std::int64_t depth = std::max<std::int64_t>(1, s.taps() * s.group_in());
-  const std::int64_t fit = (1 << 20) / static_cast<std::int64_t>(sizeof(Scalar)) / depth;
+  const std::int64_t fit = (1 << 19) / static_cast<std::int64_t>(sizeof(Scalar)) / depth;
   const std::int64_t eighth = (s.out_pixels() + 7) / 8;
-  return std::max<std::int64_t>(std::min(std::max<std::int64_t>(fit, 128), eighth), 32);
+  return std::max<std::int64_t>(std::min(std::max<std::int64_t>(fit, 256), eighth), 32);
 }
 
 /// y = beta y + x * w for output pixels begin..end-1; `y` points at the first of them.
@@ -114,7 +129,7 @@ void place(const ConvShape& s, const ConvShape& phase, const GradientPhase& rows
     const std::int64_t iw = cols.first + pixel.ow * s.stride_w;
     Scalar* target = dx + ((pixel.n * s.in_h + ih) * s.in_w + iw) * s.in_c;
     if (beta == 0)
-      std::copy_n(values, s.in_c, target);
+      copy_run(values, s.in_c, target);
     else
       for (std::int64_t c = 0; c < s.in_c; ++c) target[c] += values[c];
   }
