@@ -21,6 +21,7 @@ struct AnchorLevel {
 /// Cells of a feature map.
 struct MapSize {
   std::int64_t height = 0, width = 0;
+  friend bool operator==(const MapSize&, const MapSize&) = default;
 };
 
 /// Sizes as in Faster R-CNN: for every ratio r = height / width and then every side s a box with
