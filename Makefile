@@ -16,7 +16,7 @@ LIBS  := -lopenblas -lpugixml -lz -pthread
 # of building and gains nothing. The slowest to compile come first, so that they do not come last.
 COLD := $(wildcard core/program.cpp core/safetensors.cpp detection/training/manifest.cpp \
   detection/training/checkpoint.cpp detection/data/voc.cpp core/report.cpp core/chart.cpp core/files.cpp \
-  core/gradcheck.cpp core/image_check.cpp core/image_check_jpeg.cpp layers/module.cpp)
+  core/gradcheck.cpp core/image_check.cpp core/image_check_jpeg.cpp layers/module.cpp layers/path_pattern.cpp)
 
 # All cores, unless the command line says otherwise (make -j1).
 ifeq ($(MAKELEVEL),0)

@@ -1,3 +1,4 @@
+// layers/optimizer.cpp, and layers/path_pattern.cpp by which it chooses parameters.
 #include <cmath>
 #include <limits>
 
