@@ -33,7 +33,7 @@ for name in "$@"; do
     "tutorials/$name/README.md" >"$folder/exact"
   awk -v name="$name" -v seconds="$seconds" -v exact="$folder/exact" '
     function trim(s) { sub(/\r$/, "", s); gsub(/^[ \t]+|[ \t]+$/, "", s); return s }
-    BEGIN { while ((getline line < exact) > 0) if (trim(line) != "") wanted[n++] = trim(line) }
+    BEGIN { found = n = 0; while ((getline line < exact) > 0) if (trim(line) != "") wanted[n++] = trim(line) }
     found < n && trim($0) == wanted[found] { ++found }
     END {
       if (found < n) {
