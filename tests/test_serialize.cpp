@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -15,11 +16,11 @@ using Bytes = std::vector<std::uint8_t>;
 
 /// A file with a header of our choice and a body of zeros or given bytes.
 Bytes file_of(const std::string& header, const Bytes& body) {
-  Bytes bytes(8);
+  Bytes bytes(8 + header.size() + body.size());
   const std::uint64_t length = header.size();
   std::memcpy(bytes.data(), &length, 8);
-  bytes.insert(bytes.end(), header.begin(), header.end());
-  bytes.insert(bytes.end(), body.begin(), body.end());
+  std::ranges::copy(header, bytes.begin() + 8);
+  std::ranges::copy(body, bytes.begin() + 8 + static_cast<std::ptrdiff_t>(header.size()));
   return bytes;
 }
 
