@@ -97,3 +97,28 @@ def caffe(nesterov):
 
 
 print('caffe', caffe(False), 'nesterov', caffe(True))
+
+title('test_linear: y, dx, dw, db for x = sin(i), w = cos(i), b, dy = 1, -2, 3, -4, ...')
+
+
+def wave(f, *shape):
+    n = math.prod(shape)
+    return f(torch.arange(n, dtype=torch.float64)).reshape(shape)
+
+
+for activation in (lambda z: z, F.relu):
+    x, w, b = wave(torch.sin, 2, 3), wave(lambda i: 4 * torch.cos(i), 3, 4), T([.1, -.2, .3, .4])
+    for t in (x, w, b):
+        t.requires_grad_()
+    y = activation(F.linear(x, w.T, b))
+    dy = torch.arange(1., 9).reshape(2, 4) * T([1., -1., 1., -1.])
+    y.backward(dy)
+    print('y', y.detach(), '\ndx', x.grad, '\ndw', w.grad, '\ndb', b.grad)
+
+title('test_activation')
+x = T([[-2., -.5, 0., 1.], [3., 7., -1., .25]])
+for name, f in (('sigmoid', torch.sigmoid), ('softmax', lambda z: F.softmax(z, -1)), ('log_softmax', lambda z: F.log_softmax(z, -1))):
+    z = x.clone().requires_grad_()
+    y = f(z)
+    y.backward(torch.arange(1., 9).reshape(2, 4) * T([1., -1., 1., -1.]))
+    print(name, 'y', y.detach(), '\ndx', z.grad)
