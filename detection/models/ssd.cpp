@@ -42,20 +42,6 @@ double background_bias(std::int64_t num_classes, double prior) {
   return std::log(static_cast<double>(num_classes) * (1 - prior) / prior);
 }
 
-Tensor softmax(const Tensor& x) {
-  Tensor y = Tensor::empty(x.shape());
-  const std::int64_t l = x.size(-1);
-  for (std::int64_t r = 0; r < x.numel() / l; ++r) {
-    const Scalar* in = x.data().data() + r * l;
-    Scalar* out = y.data().data() + r * l;
-    Scalar m = in[0], s = 0;
-    for (int i = 0; i < l; ++i) m = std::max(m, in[i]);
-    for (int i = 0; i < l; ++i) s += out[i] = std::exp(in[i] - m);
-    for (int i = 0; i < l; ++i) out[i] /= s;
-  }
-  return y;
-}
-
 }  // namespace
 
 Ssd::Ssd(std::shared_ptr<Backbone> backbone, SsdOptions options)
