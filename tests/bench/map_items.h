@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "layers/activation.h"
 #include "layers/batch_norm.h"
 #include "layers/pool.h"
 #include "tests/bench/bench.h"
@@ -24,6 +25,10 @@ inline void add_maps(std::vector<Item>& items) {
                                      var = Tensor({m.channels})](const std::vector<Tensor>& in) {
                                       return batch_norm(in[0], in[1], in[2], mean, var);
                                     });
+                     }});
+    items.push_back({"relu" + size, [=] {
+                       return layer({parameter({m.batch, m.h, m.w, m.channels})},
+                                    [](const std::vector<Tensor>& in) { return relu(in[0]); });
                      }});
     items.push_back({"maxpool2" + size, [=] {
                        return layer(
