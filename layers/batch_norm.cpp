@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/autograd.h"
+#include "layers/kernels/channel_norm.h"
 
 namespace boxgrad {
 
@@ -19,108 +20,50 @@ std::int64_t rows_per_block(std::int64_t channels) {
   return std::max<std::int64_t>(4, kElementwiseGrain / std::max<std::int64_t>(channels, 1) / 4 * 4);
 }
 
-/// Two sums over all rows for every channel, sum of first(row, c) and of second(row, c).
-/// Vectorised over channels, four rows at a time so that the accumulators are touched rarely;
-/// each block's sums are kept apart in Scalar and added in double, in order.
-template <class F>
+/// The two sums per channel of a kernel over all rows: kernel(first row, rows, first, second) fills
+/// one block's sums, which are kept apart and added in double, in order.
+template <class Kernel>
 std::pair<std::vector<double>, std::vector<double>> channel_sums(std::int64_t rows,
-                                                                 std::int64_t channels, F terms) {
+                                                                 std::int64_t channels,
+                                                                 Kernel kernel) {
   const std::int64_t block = rows_per_block(channels);
   const std::int64_t blocks = (rows + block - 1) / block;
-  Vector partial(static_cast<std::size_t>(2 * blocks * channels), Scalar{0});
+  Vector partial(static_cast<std::size_t>(2 * blocks * channels));
   parallel_for(rows, block, [&](std::int64_t begin, std::int64_t end) {
-    Scalar* __restrict first = partial.data() + begin / block * 2 * channels;
-    Scalar* __restrict second = first + channels;
-    std::int64_t row = begin;
-    for (; row + 4 <= end; row += 4)
-      for (std::int64_t c = 0; c < channels; ++c) {
-        const auto [a0, b0] = terms(row, c);
-        const auto [a1, b1] = terms(row + 1, c);
-        const auto [a2, b2] = terms(row + 2, c);
-        const auto [a3, b3] = terms(row + 3, c);
-        first[c] += (a0 + a1) + (a2 + a3);
-        second[c] += (b0 + b1) + (b2 + b3);
-      }
-    for (; row < end; ++row)
-      for (std::int64_t c = 0; c < channels; ++c) {
-        const auto [a, b] = terms(row, c);
-        first[c] += a;
-        second[c] += b;
-      }
+    Scalar* first = partial.data() + begin / block * 2 * channels;
+    kernel(begin, end - begin, first, first + channels);
   });
   const auto n = static_cast<std::size_t>(channels);
   std::vector<double> first(n, 0.0), second(n, 0.0);
-  for (std::int64_t b = 0; b < blocks; ++b)
+  for (std::size_t b = 0; b < static_cast<std::size_t>(blocks); ++b)
     for (std::size_t c = 0; c < n; ++c) {
-      first[c] += static_cast<double>(partial[static_cast<std::size_t>(2 * b) * n + c]);
-      second[c] += static_cast<double>(partial[static_cast<std::size_t>(2 * b + 1) * n + c]);
+      first[c] += static_cast<double>(partial[2 * b * n + c]);
+      second[c] += static_cast<double>(partial[(2 * b + 1) * n + c]);
     }
   return {first, second};
-}
-
-/// Calls f(row offset, c) for every element, block by block on all threads.
-template <class F>
-void for_each_element(std::int64_t rows, std::int64_t channels, F f) {
-  parallel_for(rows, rows_per_block(channels), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row)
-      for (std::int64_t c = 0; c < channels; ++c) f(row * channels, c);
-  });
 }
 
 /// What forward and backward share: y = activation(scale x + shift), xh = inv_std (x - mean).
 struct Affine {
   Vector scale, shift, inv_std, mean;
+  kernels::ChannelAffine pointers() const { return {scale.data(), shift.data(), mean.data()}; }
 };
-
-template <Activation A>
-Scalar activate(Scalar z) {
-  if constexpr (A == Activation::relu) return z > 0 ? z : Scalar{0};
-  if constexpr (A == Activation::relu6) return z < 0 ? Scalar{0} : z > 6 ? Scalar{6} : z;
-  return z;
-}
-
-/// The slope of the activation at z, as 0 or 1.
-template <Activation A>
-bool passes(Scalar z) {
-  if constexpr (A == Activation::relu) return z > 0;
-  if constexpr (A == Activation::relu6) return z > 0 && z < 6;
-  return true;
-}
-
-template <Activation A>
-Tensor apply(const Tensor& x, const Affine& affine, std::int64_t rows, std::int64_t channels) {
-  Tensor y = Tensor::empty(x.shape());
-  const Scalar* in = x.data().data();
-  Scalar* out = y.data().data();
-  const Scalar *scale = affine.scale.data(), *shift = affine.shift.data();
-  for_each_element(rows, channels, [=](std::int64_t row, std::int64_t c) {
-    out[row + c] = activate<A>(in[row + c] * scale[c] + shift[c]);
-  });
-  return y;
-}
 
 /// Both backwards. The activation's mask is found again from x, which is read anyway, so that y
 /// need not be kept or read.
-template <Activation A>
 void backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Affine& affine,
-              GradSlot* dx, GradSlot* dw, GradSlot* db, bool batch_statistics, std::int64_t rows,
-              std::int64_t channels) {
+              GradSlot* dx, GradSlot* dw, GradSlot* db, bool batch_statistics,
+              Activation activation, std::int64_t rows, std::int64_t channels) {
   const Scalar *g = dy.data().data(), *in = x.data().data();
-  const Scalar *scale = affine.scale.data(), *shift = affine.shift.data();
-  const Scalar *mean = affine.mean.data(), *inv_std = affine.inv_std.data();
-  const auto masked = [=](std::int64_t i, std::int64_t c) {
-    return passes<A>(in[i] * scale[c] + shift[c]) ? g[i] : Scalar{0};
-  };
-
   const auto n = static_cast<std::size_t>(channels);
   std::vector<double> sum_g(n, 0.0), sum_gx(n, 0.0);
   if (dw || db || (dx && batch_statistics))
-    std::tie(sum_g, sum_gx) = channel_sums(rows, channels, [=](std::int64_t row, std::int64_t c) {
-      const std::int64_t i = row * channels + c;
-      const Scalar v = masked(i, c);
-      return std::pair{v, v * (in[i] - mean[c])};
-    });
-  for (std::size_t c = 0; c < n; ++c) sum_gx[c] *= static_cast<double>(inv_std[c]);
+    std::tie(sum_g, sum_gx) = channel_sums(
+        rows, channels, [&](std::int64_t row, std::int64_t count, Scalar* first, Scalar* second) {
+          kernels::gradient_sums(activation, in + row * channels, g + row * channels,
+                                 affine.pointers(), count, channels, first, second);
+        });
+  for (std::size_t c = 0; c < n; ++c) sum_gx[c] *= static_cast<double>(affine.inv_std[c]);
   if (db) db->accumulate([&](std::size_t c) { return static_cast<Scalar>(sum_g[c]); });
   if (dw) dw->accumulate([&](std::size_t c) { return static_cast<Scalar>(sum_gx[c]); });
   if (!dx) return;
@@ -129,39 +72,21 @@ void backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Aff
   Vector a(n), b(n, Scalar{0}), d(n, Scalar{0});
   const auto w = weight.data();
   for (std::size_t c = 0; c < n; ++c) {
-    a[c] = w[c] * inv_std[c];
+    const auto inv_std = static_cast<double>(affine.inv_std[c]);
+    a[c] = w[c] * affine.inv_std[c];
     if (!batch_statistics) continue;
     const double per_row = static_cast<double>(a[c]) / static_cast<double>(rows);
-    const double slope = per_row * sum_gx[c] * static_cast<double>(inv_std[c]);
+    const double slope = per_row * sum_gx[c] * inv_std;
     b[c] = static_cast<Scalar>(-slope);
-    d[c] = static_cast<Scalar>(slope * static_cast<double>(mean[c]) - per_row * sum_g[c]);
+    d[c] = static_cast<Scalar>(slope * static_cast<double>(affine.mean[c]) - per_row * sum_g[c]);
   }
   const auto [out, beta] = dx->target();
-  const Scalar *pa = a.data(), *pb = b.data(), *pd = d.data();
-  if (beta == 0)
-    for_each_element(rows, channels, [=, out = out](std::int64_t row, std::int64_t c) {
-      const std::int64_t i = row + c;
-      out[i] = pa[c] * masked(i, c) + (pb[c] * in[i] + pd[c]);
-    });
-  else
-    for_each_element(rows, channels, [=, out = out](std::int64_t row, std::int64_t c) {
-      const std::int64_t i = row + c;
-      out[i] += pa[c] * masked(i, c) + (pb[c] * in[i] + pd[c]);
-    });
-}
-
-/// Turns the run-time choice of an activation into a template argument: f.operator()<A>().
-template <class F>
-auto dispatch(Activation activation, F f) {
-  switch (activation) {
-    case Activation::relu:
-      return f.template operator()<Activation::relu>();
-    case Activation::relu6:
-      return f.template operator()<Activation::relu6>();
-    case Activation::none:
-      break;
-  }
-  return f.template operator()<Activation::none>();
+  parallel_for(rows, rows_per_block(channels),
+               [&, out = out, beta = beta](std::int64_t begin, std::int64_t end) {
+                 const std::int64_t i = begin * channels;
+                 kernels::affine_backward(activation, in + i, g + i, affine.pointers(), a.data(),
+                                          b.data(), d.data(), end - begin, channels, beta, out + i);
+               });
 }
 
 std::int64_t check_shapes(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -182,17 +107,20 @@ Tensor normalize(const char* op, const Tensor& x, const Tensor& weight, const Te
     affine.scale.push_back(w[c] * affine.inv_std[c]);
     affine.shift.push_back(b[c] - affine.mean[c] * affine.scale[c]);
   }
-  const Tensor y =
-      dispatch(activation, [&]<Activation A>() { return apply<A>(x, affine, rows, channels); });
+  Tensor y = Tensor::empty(x.shape());
+  const Scalar* in = x.data().data();
+  Scalar* out = y.data().data();
+  parallel_for(rows, rows_per_block(channels), [&](std::int64_t begin, std::int64_t end) {
+    kernels::affine_forward(activation, in + begin * channels, affine.pointers(), end - begin,
+                            channels, out + begin * channels);
+  });
 
   return from_op(op, y, {x, weight, bias},
                  [x = x.detach(), weight = weight.detach(), affine = std::move(affine),
                   dx = x.grad_slot(), dw = weight.grad_slot(), db = bias.grad_slot(),
                   batch_statistics, activation, rows, channels](const Tensor& dy) {
-                   dispatch(activation, [&]<Activation A>() {
-                     backward<A>(dy, x, weight, affine, dx.get(), dw.get(), db.get(),
-                                 batch_statistics, rows, channels);
-                   });
+                   backward(dy, x, weight, affine, dx.get(), dw.get(), db.get(), batch_statistics,
+                            activation, rows, channels);
                  });
 }
 
@@ -209,10 +137,10 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   // Sums of differences from the first row: a variance far smaller than the mean would drown in
   // the rounding of plain squares.
   const Scalar *in = x.data().data(), *origin = in;
-  const auto [s1, s2] = channel_sums(rows, channels, [=](std::int64_t row, std::int64_t c) {
-    const Scalar d = in[row * channels + c] - origin[c];
-    return std::pair{d, d * d};
-  });
+  const auto [s1, s2] = channel_sums(
+      rows, channels, [&](std::int64_t row, std::int64_t count, Scalar* first, Scalar* second) {
+        kernels::moment_sums(in + row * channels, origin, count, channels, first, second);
+      });
   Affine affine;
   const double m = static_cast<double>(rows), keep = 1 - static_cast<double>(options.momentum);
   const auto mean = running_mean.data(), var = running_var.data();
