@@ -31,10 +31,7 @@ Answers detect_all(Detector& detector, const Dataset& dataset, const Preparation
     const std::int64_t n = std::min(batch_size, total - first);
     std::vector<Sample> samples(static_cast<std::size_t>(n));
     parallel_for(n, 1, [&](std::int64_t k, std::int64_t) {
-      Sample sample = dataset.get(first + k);
-      Random none;  // preparing an image is not a matter of chance
-      samples[static_cast<std::size_t>(k)] =
-          preparation.resize ? preparation.resize(std::move(sample), none) : std::move(sample);
+      samples[static_cast<std::size_t>(k)] = preparation.apply(dataset.get(first + k));
     });
     const Batch batch = collate(samples, preparation.batch);
     std::vector<Detections> found = detector.detect(batch);

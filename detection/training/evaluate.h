@@ -5,19 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "detection/data/batch.h"
 #include "detection/data/dataset.h"
-#include "detection/data/transforms.h"
+#include "detection/data/preparation.h"
 #include "detection/detector.h"
 
 namespace boxgrad::detection {
-
-/// How every image, in training and after, comes to a network: brought to its size, then to its
-/// numbers. It belongs to the weights like the class names.
-struct Preparation {
-  Transform resize = {};  ///< empty: images keep their sizes
-  BatchOptions batch = {};
-};
 
 /// A detector's answers beside the truth, image by image, in pixels of the original images.
 struct Answers {
