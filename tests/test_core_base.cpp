@@ -1,4 +1,4 @@
-// core/shape.cpp, tensor, random, parallel, blas and svd: what everything else stands on.
+// Shape, Tensor, Random, threads, BLAS and SVD: what everything else stands on.
 #include <atomic>
 #include <cmath>
 #include <limits>

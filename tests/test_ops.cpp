@@ -1,4 +1,3 @@
-// core/ops_*.cpp with core/broadcast.cpp underneath, and core/sort.cpp.
 #include <limits>
 
 #include "core/ops.h"
