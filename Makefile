@@ -1,38 +1,190 @@
-# boxgrad: sources are found by wildcard, so a new file needs no list edited.
-CXX      ?= g++
+# boxgrad. `make help` lists what can be made; sources are found by wildcard, so that a new file
+# needs no list edited. Variables: CXX, ARCH (-march), BUILD (where objects go), CXXFLAGS, V=1.
+
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
 ARCH     ?= native
 BUILD    ?= build
 CXXFLAGS ?= -O3
-WARNINGS := -Wall -Wextra -Wpedantic
-FLAGS    := -std=c++20 $(CXXFLAGS) -march=$(ARCH) $(WARNINGS) -I. -pthread
-LIBS     := -lopenblas -lpugixml -lz -pthread
-SOURCES  := $(sort $(shell find core layers detection -name '*.cpp'))
-TESTS    := $(sort $(wildcard tests/*.cpp))
+# No -ffast-math: checks for NaN must work, and sums keep their order. These two change no result.
+FLAGS := -std=c++20 $(CXXFLAGS) $(if $(ARCH),-march=$(ARCH)) -fno-math-errno -fno-trapping-math \
+         -Wall -Wextra -Wpedantic $(QUIET) -I. -pthread
+# gcc 12 sees overlapping copies in "text" + std::string that are not there (its bug 105651).
+QUIET := $(if $(findstring clang,$(CXX)),,-Wno-restrict)
+LIBS  := -lopenblas -lpugixml -lz -pthread
+
+# Code that runs once, or waits for a disk, and comes with large headers: optimising it costs seconds
+# of building and gains nothing. The slowest to compile come first, so that they do not come last.
+COLD := $(wildcard core/program.cpp core/serialize.cpp detection/training/checkpoint.cpp \
+  detection/training/log.cpp detection/data/voc.cpp detection/data/voc_xml.cpp detection/data/voc_folder.cpp \
+  core/report.cpp core/charts.cpp core/charts_rows.cpp core/chart_frame.cpp core/svg.cpp core/graph.cpp \
+  core/files.cpp core/gradcheck.cpp core/image_check.cpp core/image_check_jpeg.cpp core/progress.cpp \
+  layers/module.cpp layers/path_pattern.cpp)
+
+# All cores, unless the command line says otherwise (make -j1).
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+endif
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
 
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 
-all: $(BUILD)/bin/tests
+BIN     := $(BUILD)/bin
+OBJ     := $(BUILD)/obj
+SOURCES := $(COLD) $(filter-out $(COLD),$(sort $(shell find core layers detection -name '*.cpp' 2>/dev/null)))
+TESTS   := $(sort $(wildcard tests/*.cpp))
+TUTORIALS := $(sort $(patsubst tutorials/%/main.cpp,%,$(wildcard tutorials/*/main.cpp)))
+PROGRAMS  := $(TUTORIALS) $(patsubst tests/bench/%.cpp,%,$(wildcard tests/bench/layers_bench.cpp))
+ALL_CPP   := $(SOURCES) $(TESTS) $(wildcard tutorials/*/main.cpp tests/bench/*.cpp tests/tools/*.cpp)
+LIBRARY   := $(BUILD)/libboxgrad.a
+objects    = $(1:%.cpp=$(OBJ)/%.o)
 
-OBJ := $(BUILD)/obj
-$(OBJ)/%.o: %.cpp
+all: programs
+programs: $(PROGRAMS:%=$(BIN)/%)
+tests: $(BIN)/tests
+
+# --- compiling ------------------------------------------------------------------------------
+
+# Rewritten when the compiler or its flags change, which makes every object stale. ccache is
+# not part of the answer.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(filter-out ccache,$(CXX)) $(FLAGS)' | cmp -s - $@ || \
+	  echo '$(filter-out ccache,$(CXX)) $(FLAGS)' > $@
+
+# Looks for compiler, libraries and data set, once per build folder. The goals that README names
+# install what is missing; the others say how to.
+$(BUILD)/deps: tests/tools/deps.sh
+	@mkdir -p $(@D)
+	@CXX='$(lastword $(CXX))' sh tests/tools/deps.sh \
+	  $(if $(filter demo test test-% bench tutorial-check,$(MAKECMDGOALS)),ensure,check)
+	@touch $@
+
+# The standard headers that almost every file includes, parsed once: a quarter of the time of a
+# whole build. Only for plain g++: ccache would have to be told, and clang stays to notice a file
+# that forgot an include.
+ifeq ($(CXX),g++)
+PRECOMPILED := $(BUILD)/std.h
+endif
+$(BUILD)/std.h: Makefile
+	@mkdir -p $(@D)
+	@printf '#include <%s>\n' algorithm array atomic cmath cstdint filesystem fstream functional iomanip \
+	  limits map memory mutex optional set span sstream stdexcept string thread utility vector > $@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+$(BUILD)/std.h.gch: $(BUILD)/std.h $(BUILD)/flags | $(BUILD)/deps
+	@echo "compile standard headers"
+	$(Q)$(CXX) $(FLAGS) -x c++-header $< -o $@
+
+$(call objects,$(COLD)): private FLAGS += -O1
+$(call objects,$(COLD)): private PRECOMPILED :=
+$(call objects,$(filter-out $(COLD),$(ALL_CPP))): $(PRECOMPILED:%=%.gch)
+$(OBJ)/%.o: %.cpp $(BUILD)/flags | $(BUILD)/deps
 	@mkdir -p $(@D)
 	@echo "compile $<"
-	$(Q)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CXX) $(FLAGS) $(PRECOMPILED:%=-include %) -MMD -MP -c $< -o $@
 
-$(BUILD)/libboxgrad.a: $(SOURCES:%.cpp=$(OBJ)/%.o)
+$(LIBRARY): $(call objects,$(SOURCES))
+	@echo "archive $@"
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(BUILD)/bin/tests: $(TESTS:%.cpp=$(OBJ)/%.o) $(BUILD)/libboxgrad.a
+$(TUTORIALS:%=$(BIN)/%): $(BIN)/%: $(OBJ)/tutorials/%/main.o $(LIBRARY)
 	@mkdir -p $(@D)
-	$(Q)$(CXX) $^ -o $@ -lCatch2WithMain $(LIBS)
+	@echo "link $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 
-test: $(BUILD)/bin/tests
-	$(BUILD)/bin/tests
+$(BIN)/layers_bench $(BIN)/doctor: $(BIN)/%: $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(LIBRARY) -o $@ $(LIBS)
+$(BIN)/layers_bench: $(OBJ)/tests/bench/layers_bench.o
+$(BIN)/doctor: $(OBJ)/tests/tools/doctor.o
 
-test-double:
-	$(Q)$(MAKE) --no-print-directory test BUILD=build/double CXXFLAGS="-O2 -DBOXGRAD_DOUBLE"
+$(BIN)/tests: $(call objects,$(TESTS)) $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $$(sh tests/tools/catch2_libs.sh '$(CXX)') $(LIBS)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all test test-double
+# Every op that has a gradient, by name: tests/coverage_listener.cpp compares this list with what
+# the double-precision suite has checked.
+$(BUILD)/op_names.inc: $(SOURCES)
+$(BUILD)/test_op_names.inc: $(TESTS)
+$(BUILD)/op_names.inc $(BUILD)/test_op_names.inc: tests/tools/op_names.sh
+	@mkdir -p $(@D)
+	@sh tests/tools/op_names.sh $(filter %.cpp,$^) > $@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+$(OBJ)/tests/coverage_listener.o: private FLAGS += -I$(BUILD)
+$(OBJ)/tests/coverage_listener.o: $(BUILD)/op_names.inc $(BUILD)/test_op_names.inc
+
+DEP_FILES := $(ALL_CPP:%.cpp=$(OBJ)/%.d)
+-include $(wildcard $(DEP_FILES))
+
+# --- running --------------------------------------------------------------------------------
+
+demo: $(BIN)/05_first_detector  ## train a detector from nothing and draw what it sees; DATA=PATH for a VOC folder
+	$(Q)$< --out out/demo $(if $(DATA),--data '$(DATA)')
+
+test: $(BIN)/tests  ## the tests, in float
+	$(Q)$< $(TEST_ARGS)
+
+test-double:  ## the tests in double: every gradient to 1e-6, and no op left out
+	$(Q)$(MAKE) test BUILD=$(BUILD)/double CXXFLAGS='-O2 -DBOXGRAD_DOUBLE'
+
+test-asan:  ## the tests under AddressSanitizer, UndefinedBehaviorSanitizer, LeakSanitizer
+	$(Q)$(MAKE) test BUILD=$(BUILD)/asan \
+	  CXXFLAGS='-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+
+test-tsan:  ## the tests under ThreadSanitizer
+	$(Q)$(MAKE) test BUILD=$(BUILD)/tsan CXXFLAGS='-O1 -g1 -fsanitize=thread'
+
+tutorial-check: $(TUTORIALS:%=$(BIN)/%)  ## run every tutorial --quick and compare with its README
+	$(Q)sh tests/tools/tutorial_check.sh $(BIN) $(TUTORIALS)
+
+bench: $(BIN)/layers_bench  ## time the layers: name,threads,fwd_ms,fwdbwd_ms
+	$(Q)$< $(BENCH_ARGS)
+
+# --- keeping the house ----------------------------------------------------------------------
+
+CLANG_FORMAT ?= clang-format
+# Golden values are tables that a script printed: they stay as they are.
+CPP_FILES = $(shell find core layers detection tutorials tests -path tests/golden -prune -o \
+            \( -name '*.h' -o -name '*.cpp' \) -print 2>/dev/null)
+
+format:  ## lay out all C++ files
+	$(Q)$(CLANG_FORMAT) -i $(CPP_FILES)
+
+format-check:  ## is all C++ laid out?
+	$(Q)$(CLANG_FORMAT) --dry-run --Werror $(CPP_FILES)
+
+lint:  ## the rules that no compiler checks: which way includes point, and so on
+	$(Q)sh tests/tools/lint.sh
+
+tidy:  ## clang-tidy over the library (slow)
+	$(Q)clang-tidy --quiet $(SOURCES) -- $(filter-out -march=%,$(FLAGS))
+
+deps:  ## install what building needs (Debian, Ubuntu)
+	$(Q)CXX='$(lastword $(CXX))' sh tests/tools/deps.sh install
+
+deps-dev:  ## install what only developers need: clang, clang-format, clang-tidy, PyTorch
+	$(Q)sh tests/tools/deps.sh install-dev
+
+deps-ci:
+	$(Q)CXX='$(lastword $(CXX))' sh tests/tools/deps.sh ensure-ci
+
+doctor:  ## what is installed, what runs, and the remedy for what does not
+	$(Q)MAKE='$(MAKE)' CXX='$(CXX)' BIN='$(BIN)' sh tests/tools/doctor.sh
+
+help:  ## this list
+	@echo "make [goal] [CXX=g++] [ARCH=native] [BUILD=build] [V=1: show the commands]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+clean:  ## remove the build folder
+	rm -rf $(BUILD)
+
+FORCE:
+.PHONY: all programs tests demo test test-double test-asan test-tsan tutorial-check bench format \
+        format-check lint tidy deps deps-dev deps-ci \
+        doctor help clean FORCE

@@ -92,6 +92,11 @@ std::uint64_t next_id() {
 GradSlot::GradSlot(Shape shape) : shape_(std::move(shape)), id_(next_id()) {}
 GradSlot::~GradSlot() = default;
 
+std::span<const Scalar> GradSlot::data() const {
+  if (!written_) return {};
+  return {buffer_->data(), static_cast<std::size_t>(shape_.numel())};
+}
+
 GradSlot::Target GradSlot::target() {
   if (!buffer_) buffer_ = std::make_shared<Buffer>(shape_.numel(), Buffer::Fill::none);
   const Scalar beta = written_ ? Scalar{1} : Scalar{0};

@@ -42,6 +42,8 @@ class GradSlot {
   const Shape& shape() const { return shape_; }
   std::uint64_t id() const { return id_; }
   bool written() const { return written_; }
+  /// The gradient so far; empty when nothing was written.
+  std::span<const Scalar> data() const;
 
   /// dx[i] = f(i) for the first writer, dx[i] += f(i) afterwards; threaded over i.
   template <class F>

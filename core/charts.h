@@ -10,9 +10,10 @@ namespace boxgrad {
 
 /// One curve or cloud of points.
 struct Series {
-  std::string name;               ///< for the legend; "" stays out of it
-  std::vector<double> x, y;       ///< as many of each; x empty: 0, 1, 2, ...
-  std::vector<double> low, high;  ///< a shaded band around the curve, e.g. min and max of seeds
+  std::string name = "";               ///< for the legend; "" stays out of it
+  std::vector<double> x = {}, y = {};  ///< as many of each; x empty: 0, 1, 2, ...
+  std::vector<double> low = {},
+                      high = {};  ///< a shaded band around the curve, e.g. min and max of seeds
   bool line = true;               ///< join the points
   bool markers = false;           ///< draw a dot at each
   bool dashed = false;
@@ -26,11 +27,11 @@ struct ChartMark {
 };
 
 struct ChartOptions {
-  std::string title, x_label, y_label;
+  std::string title = "", x_label = "", y_label = "";
   bool log_x = false, log_y = false;
-  std::optional<double> x_min, x_max, y_min, y_max;  ///< unset: from the values
-  std::vector<ChartMark> marks;
-  double width = 720, height = 360;  ///< px; the page scales it down on a phone
+  std::optional<double> x_min = {}, x_max = {}, y_min = {}, y_max = {};  ///< unset: from the values
+  std::vector<ChartMark> marks = {};
+  double width = 640, height = 340;  ///< px; the page scales it down on a phone
 };
 
 /// Curves over a common pair of axes. Throws std::invalid_argument when x, y, low and high of a

@@ -84,7 +84,14 @@ class Pool {
     // A worker first counts itself in, then looks whether the job is open; we first close it, then
     // wait for the count to drop. Whatever the interleaving, nobody touches `job` afterwards.
     open_ = false;
-    while (inside_ != 0) pause_cpu();
+    // Spinning is quickest while everybody runs; with more threads than cores the one we wait for
+    // may need ours.
+    for (int spin = 0; inside_ != 0; ++spin) {
+      if (spin < 1000)
+        pause_cpu();
+      else
+        std::this_thread::yield();
+    }
     return true;
   }
 

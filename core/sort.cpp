@@ -1,29 +1,60 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "core/ops.h"
 
 namespace boxgrad {
 
-std::vector<std::int64_t> argsort_descending(std::span<const Scalar> values) {
-  std::vector<std::int64_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  std::ranges::stable_sort(order, [values](std::int64_t a, std::int64_t b) {
-    const Scalar va = values[static_cast<std::size_t>(a)], vb = values[static_cast<std::size_t>(b)];
-    // NaN compares false with everything, which would break the strict weak order that sorting
-    // relies on: rank it below every number.
-    if (std::isnan(va) || std::isnan(vb)) return !std::isnan(va) && std::isnan(vb);
-    return va > vb;
-  });
+namespace {
+
+/// Values beside their positions: sorting these touches one array, sorting positions that look up
+/// their values jumps through two.
+struct Entry {
+  Scalar value;
+  std::int64_t index;
+};
+
+/// Larger values first, equal ones in their order: no two entries are equivalent, so that any
+/// sorting algorithm gives the one stable order.
+bool before(const Entry& a, const Entry& b) {
+  return a.value != b.value ? a.value > b.value : a.index < b.index;
+}
+
+/// The first k of the order. NaN compares false with everything, which would break the order that
+/// sorting relies on: those entries go to the end beforehand, in their order.
+std::vector<std::int64_t> first_of_order(std::span<const Scalar> values, std::size_t k) {
+  std::vector<Entry> entries;
+  std::vector<std::int64_t> not_numbers;
+  entries.reserve(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isnan(values[i]))
+      not_numbers.push_back(static_cast<std::int64_t>(i));
+    else
+      entries.push_back({values[i], static_cast<std::int64_t>(i)});
+  }
+  // A full sort is n log n, and taking apart what is wanted first n + k log k.
+  if (k < entries.size()) {
+    std::nth_element(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(k),
+                     entries.end(), before);
+    entries.resize(k);
+  }
+  std::sort(entries.begin(), entries.end(), before);
+  std::vector<std::int64_t> order;
+  order.reserve(k);
+  for (const Entry& entry : entries) order.push_back(entry.index);
+  for (std::size_t i = 0; order.size() < k; ++i) order.push_back(not_numbers[i]);
   return order;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> argsort_descending(std::span<const Scalar> values) {
+  return first_of_order(values, values.size());
 }
 
 std::vector<std::int64_t> topk(std::span<const Scalar> values, std::int64_t k) {
   check(k >= 0, "topk: k must be >= 0, got ", k);
-  std::vector<std::int64_t> order = argsort_descending(values);
-  if (static_cast<std::size_t>(k) < order.size()) order.resize(static_cast<std::size_t>(k));
-  return order;
+  return first_of_order(values, std::min(static_cast<std::size_t>(k), values.size()));
 }
 
 }  // namespace boxgrad

@@ -1,4 +1,4 @@
-// Shape, Tensor, Random, threads, BLAS and SVD: what everything else stands on.
+// core/shape.cpp, tensor, random, parallel, blas and svd: what everything else stands on.
 #include <atomic>
 #include <cmath>
 #include <limits>

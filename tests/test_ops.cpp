@@ -1,3 +1,4 @@
+// core/ops_*.cpp with core/broadcast.cpp underneath, and core/sort.cpp.
 #include <limits>
 
 #include "core/ops.h"

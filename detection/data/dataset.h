@@ -11,9 +11,12 @@ namespace boxgrad::detection {
 
 /// An image with its truth and a name for messages (a file, or "train/17").
 struct Sample {
-  Image image;
-  Target target;
-  std::string name;
+  Image image = {};
+  Target target = {};
+  std::string name = {};
+  /// Pixels of `image` per pixel of the image that the dataset holds, as resizing changed it. A box
+  /// found in `image` is divided by it: (x1 / scale_x, y1 / scale_y, ...).
+  double scale_x = 1, scale_y = 1;
 };
 
 /// Labelled images by number. get() may be called from several threads at once and is a pure

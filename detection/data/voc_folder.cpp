@@ -1,0 +1,211 @@
+#include "detection/data/voc_folder.h"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/random.h"
+
+namespace boxgrad::detection {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMaxDepth = 3;
+constexpr std::size_t kMaxFolders = 5000;  // someone passed their home directory
+constexpr std::uint64_t kMaxListBytes = 64 << 20;
+const std::set<std::string> kImageExtensions{".jpg", ".jpeg", ".png", ".bmp"};
+
+std::string lower(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+std::string extension(const fs::path& path) { return lower(path.extension().string()); }
+
+// Sorted, so that nothing depends on the order in which the system lists a folder.
+std::vector<fs::path> sorted_entries(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    entries.push_back(it->path());
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+std::map<std::string, std::vector<std::string>> files_by_stem(
+    const fs::path& folder, const std::set<std::string>& extensions) {
+  std::map<std::string, std::vector<std::string>> files;
+  for (const fs::path& path : sorted_entries(folder))
+    if (extensions.count(extension(path)) && !is_folder(path) &&
+        path.filename().string().front() != '.')
+      files[path.stem().string()].push_back(path.filename().string());
+  return files;
+}
+
+// All folders with .xml files, nearest first.
+std::vector<std::pair<int, fs::path>> annotation_folders(const fs::path& root) {
+  std::vector<std::pair<int, fs::path>> queue{{0, root}}, found;
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    const auto [depth, folder] = queue[i];  // a copy: the queue grows
+    bool has_xml = false;
+    for (const fs::path& path : sorted_entries(folder)) {
+      if (path.filename().string().front() == '.') continue;
+      if (extension(path) == ".xml" && !is_folder(path)) has_xml = true;
+      if (depth < kMaxDepth && queue.size() < kMaxFolders && is_folder(path))
+        queue.push_back({depth + 1, path});
+    }
+    if (has_xml) found.push_back({depth, folder});
+  }
+  return found;
+}
+
+std::string split_of_folder(const fs::path& folder) {
+  const std::string name = lower(folder.filename().string());
+  return name == "valid" || name == "validation" ? "val" : name;
+}
+
+std::string list_paths(const std::vector<fs::path>& paths) {
+  std::string text;
+  for (std::size_t i = 0; i < paths.size() && i < 5; ++i)
+    text += concat(i == 0 ? "" : ", ", paths[i]);
+  return paths.size() > 5 ? text + ", ..." : text;
+}
+
+// The pictures of an annotation folder: in a folder with a usual name beside it or one above, or
+// where the annotations themselves are, or one above.
+fs::path find_images(const fs::path& annotations, const fs::path& root) {
+  const fs::path parent = annotations.parent_path();
+  std::vector<fs::path> candidates;
+  std::vector<fs::path> bases{parent};
+  if (annotations != root && parent != root) bases.push_back(parent.parent_path());
+  for (const fs::path& base : bases)
+    for (const fs::path& path : sorted_entries(base)) {
+      const std::string name = lower(path.filename().string());
+      if ((name == "jpegimages" || name == "images" || name == "imgs") && is_folder(path))
+        candidates.push_back(path);
+    }
+  // Pictures beside the .xml files come first: in the flat layout other folders are not meant.
+  candidates.insert(candidates.begin(), annotations);
+  candidates.push_back(parent);
+  for (const fs::path& candidate : candidates)
+    if (!files_by_stem(candidate, kImageExtensions).empty()) return candidate;
+  return {};
+}
+
+}  // namespace
+
+VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
+  check(is_folder(root), "VocDataset: ", root, " must be a folder");
+  std::vector<std::pair<int, fs::path>> found = annotation_folders(fs::canonical(root));
+  check(!found.empty(), "VocDataset: no .xml annotations in ", root, " or up to ", kMaxDepth,
+        " levels below");
+
+  std::vector<fs::path> chosen;
+  for (const auto& [depth, path] : found)
+    if (lower(path.filename().string()) == "annotations") chosen.push_back(path);
+  if (chosen.empty())
+    for (const auto& [depth, path] : found)
+      if (depth == found.front().first) chosen.push_back(path);
+
+  VocFolder folder;
+  if (chosen.size() > 1) {
+    std::vector<fs::path> of_split;
+    for (const fs::path& path : chosen)
+      if (split_of_folder(path) == split || split_of_folder(path.parent_path()) == split)
+        of_split.push_back(path);
+    check(of_split.size() == 1, "VocDataset: ", root, " must hold one set of annotations",
+          split.empty() ? "" : concat(" (or one folder called \"", printable(split), "\")"),
+          ", got ", list_paths(chosen), "; pass one of them");
+    chosen = of_split;
+    folder.split_is_folder = true;
+  }
+  folder.annotations = chosen.front();
+  folder.images = find_images(folder.annotations, fs::canonical(root));
+  check(!folder.images.empty(), "VocDataset: no pictures (JPEGImages) beside ", folder.annotations);
+  folder.xml_files = files_by_stem(folder.annotations, {".xml"});
+  folder.image_files = files_by_stem(folder.images, kImageExtensions);
+  const fs::path lists = folder.annotations.parent_path() / "ImageSets" / "Main";
+  if (is_folder(lists)) folder.lists = lists;
+  return folder;
+}
+
+namespace {
+
+std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path,
+                                   DataReport& report) {
+  std::istringstream text(read_text_file(path, kMaxListBytes));
+  std::vector<std::string> stems;
+  std::set<std::string> seen;
+  std::string line;
+  for (int number = 1; std::getline(text, line); ++number) {
+    if (number == 1 && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
+    std::string name;  // VOC's lists for one class have " 1" or "-1" after it
+    if (!(std::istringstream(line) >> name)) continue;
+    const std::string where = concat(path.filename().string(), ":", number);
+    if (name.find('/') != std::string::npos || name.find('\\') != std::string::npos ||
+        name.find('\0') != std::string::npos || name == "." || name == "..") {
+      report.add({DataProblem::bad_name, where, concat("\"", printable(name), "\"")});
+      continue;
+    }
+    if (!folder.xml_files.count(name)) {
+      // Some lists give the picture's file name.
+      const fs::path as_file(name);
+      if (kImageExtensions.count(extension(as_file)) || extension(as_file) == ".xml")
+        name = as_file.stem().string();
+    }
+    if (!folder.xml_files.count(name))
+      report.add({DataProblem::missing_annotation, where, concat("\"", printable(name), "\"")});
+    else if (!seen.insert(name).second)
+      report.add({DataProblem::duplicate, where, concat("\"", printable(name), "\"")});
+    else
+      stems.push_back(name);
+  }
+  return stems;
+}
+
+}  // namespace
+
+std::vector<std::string> voc_split(const VocFolder& folder, const std::string& split,
+                                   double val_share, std::uint64_t seed, DataReport& report) {
+  std::vector<std::string> all;
+  for (const auto& [stem, files] : folder.xml_files) all.push_back(stem);
+
+  const bool takes_all = split.empty() || folder.split_is_folder;
+  if (!takes_all && !folder.lists.empty()) {
+    std::string names;
+    for (const auto& [stem, files] : files_by_stem(folder.lists, {".txt"})) {
+      if (stem == split) return read_list(folder, folder.lists / files.front(), report);
+      if (stem.find('_') == std::string::npos) names += concat(names.empty() ? "" : ", ", stem);
+    }
+    check(false, "VocDataset: split must be one of the lists in ", folder.lists, " (", names,
+          "), got \"", printable(split), "\"");
+  }
+  if (takes_all || split == "trainval") {
+    for (const auto& [stem, files] : folder.image_files)
+      if (!folder.xml_files.count(stem))
+        report.add({DataProblem::missing_annotation, files.front(), ""});
+    return all;
+  }
+  check(split == "train" || split == "val", "VocDataset: split must be train, val or trainval, as ",
+        folder.annotations.parent_path(), " has no ImageSets/Main, got \"", printable(split), "\"");
+  const auto size = static_cast<std::int64_t>(all.size());
+  const auto num_val = static_cast<std::int64_t>(val_share * static_cast<double>(size) + .5);
+  const std::vector<std::int64_t> order = Random(seed).permutation(size);
+  std::vector<std::string> part;
+  for (std::int64_t i = 0; i < size; ++i)
+    if ((i < num_val) == (split == "val"))
+      part.push_back(all[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])]);
+  std::sort(part.begin(), part.end());
+  return part;
+}
+
+}  // namespace boxgrad::detection

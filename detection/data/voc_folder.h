@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "detection/data/data_report.h"
+
+namespace boxgrad::detection {
+
+/// Where the parts of a VOC-like folder are.
+struct VocFolder {
+  std::filesystem::path annotations, images;
+  std::filesystem::path lists;   ///< ImageSets/Main, empty when there is none
+  bool split_is_folder = false;  ///< annotations was chosen by the split's name
+  /// Stem -> file names in those folders, sorted: "dog1" -> {"dog1.jpg"}.
+  std::map<std::string, std::vector<std::string>> xml_files, image_files;
+};
+
+/// Looks for them in `root` and up to three levels below. `split` decides between folders called
+/// train, val or valid, and test. Throws std::invalid_argument when nothing, or more than one
+/// candidate, is found.
+VocFolder find_voc_folder(const std::filesystem::path& root, const std::string& split);
+
+/// The stems that belong to a split: of a list in `folder.lists`, or of a seeded cut of all.
+std::vector<std::string> voc_split(const VocFolder& folder, const std::string& split,
+                                   double val_share, std::uint64_t seed, DataReport& report);
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,54 @@
+#include "detection/models/ssd_small.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "detection/models/separable_net.h"
+
+namespace boxgrad::detection {
+
+std::shared_ptr<Ssd> make_ssd_small(SsdSmallOptions options) {
+  const std::size_t maps = options.sides.size() / 2;
+  check(options.sides.size() == 4 || options.sides.size() == 6,
+        "make_ssd_small: sides must be 4 (two maps) or 6 (three maps), got ", options.sides.size());
+  SeparableNetOptions net;
+  net.stages = {{.channels = 32, .stride = 2},
+                {.channels = 64},
+                {.channels = 96, .blocks = 2, .stride = 2, .output = true},
+                {.channels = 128, .blocks = 2, .stride = 2, .output = true}};
+  if (maps == 3) net.stages.push_back({.channels = 128, .blocks = 1, .stride = 2, .output = true});
+
+  options.ssd.head_kernel = 1;
+  options.ssd.levels.clear();
+  for (std::size_t map = 0; map < maps; ++map)
+    options.ssd.levels.push_back(
+        {.sizes =
+             ratio_box_sizes({options.sides[2 * map], options.sides[2 * map + 1]}, options.ratios),
+         .stride_px = static_cast<Scalar>(8 << map)});
+  return std::make_shared<Ssd>(std::make_shared<SeparableNet>(net), options.ssd);
+}
+
+std::vector<Scalar> anchor_sides(const Dataset& dataset, const Preparation& preparation,
+                                 int count) {
+  std::vector<double> sides;
+  const std::int64_t images = std::min<std::int64_t>(dataset.size(), 300);
+  for (std::int64_t k = 0; k < images; ++k) {
+    const Sample sample = preparation.apply(dataset.get(k * dataset.size() / images));
+    for (const Scalar area : box_area(sample.target.boxes).to_vector())
+      sides.push_back(std::sqrt(static_cast<double>(area)));
+  }
+  check(!sides.empty() && count >= 2, "anchor_sides: needs boxes and count >= 2, got ",
+        sides.size(), " boxes and count ", count);
+  std::ranges::sort(sides);
+  const auto quantile = [&](double q) {
+    return sides[static_cast<std::size_t>(q * static_cast<double>(sides.size() - 1))];
+  };
+  const double low = std::max(quantile(0.05), 4.0), high = std::max(quantile(0.95), 1.2 * low);
+  std::vector<Scalar> result;
+  for (int k = 0; k < count; ++k)
+    result.push_back(
+        static_cast<Scalar>(low * std::pow(high / low, static_cast<double>(k) / (count - 1))));
+  return result;
+}
+
+}  // namespace boxgrad::detection

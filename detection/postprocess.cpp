@@ -1,0 +1,68 @@
+#include "detection/postprocess.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/check.h"
+#include "core/ops.h"
+#include "detection/boxes.h"
+#include "detection/nms.h"
+
+namespace boxgrad::detection {
+
+Detections postprocess(const Tensor& boxes, const Tensor& scores, Scalar width, Scalar height,
+                       const PostprocessOptions& options) {
+  check_boxes(boxes, "postprocess", "boxes");
+  check(scores.rank() == 2 && scores.size(0) == boxes.size(0) && scores.size(1) >= 1,
+        "postprocess: scores must have shape [", boxes.size(0), ", L], got ", scores.shape());
+  check(options.max_per_class >= 0 && options.max_per_image >= 0,
+        "postprocess: limits must be >= 0, got max_per_class ", options.max_per_class,
+        ", max_per_image ", options.max_per_image);
+
+  const Tensor clipped = clip_boxes_to_image(boxes, width, height);
+  const auto box = clipped.data(), score = scores.data();
+  const std::size_t num_anchors = static_cast<std::size_t>(boxes.size(0));
+  const std::size_t num_labels = static_cast<std::size_t>(scores.size(1));
+  const auto is_box = [&](std::size_t a) {
+    return box[4 * a + 2] - box[4 * a] >= options.min_side_px &&
+           box[4 * a + 3] - box[4 * a + 1] >= options.min_side_px;
+  };
+
+  // Candidates of all classes, class by class, each class best first.
+  std::vector<std::int64_t> anchors, labels;
+  std::vector<Scalar> values;
+  for (std::size_t label = 1; label < num_labels; ++label) {
+    std::vector<std::int64_t> members;
+    std::vector<Scalar> member_scores;
+    for (std::size_t a = 0; a < num_anchors; ++a) {
+      const Scalar s = score[a * num_labels + label];
+      if (static_cast<double>(s) > options.score_threshold && is_box(a)) {
+        members.push_back(static_cast<std::int64_t>(a));
+        member_scores.push_back(s);
+      }
+    }
+    for (const std::int64_t i : topk(member_scores, options.max_per_class)) {
+      anchors.push_back(members[static_cast<std::size_t>(i)]);
+      labels.push_back(static_cast<std::int64_t>(label));
+      values.push_back(member_scores[static_cast<std::size_t>(i)]);
+    }
+  }
+
+  std::vector<std::int64_t> kept =
+      batched_nms(index_select(clipped, 0, anchors), values, labels, options.nms_iou);
+  if (static_cast<std::int64_t>(kept.size()) > options.max_per_image)
+    kept.resize(static_cast<std::size_t>(options.max_per_image));
+
+  Detections detections;
+  std::vector<std::int64_t> kept_anchors;
+  for (const std::int64_t i : kept) {
+    kept_anchors.push_back(anchors[static_cast<std::size_t>(i)]);
+    detections.labels.push_back(labels[static_cast<std::size_t>(i)]);
+    detections.scores.push_back(values[static_cast<std::size_t>(i)]);
+  }
+  detections.boxes = index_select(clipped, 0, kept_anchors);
+  return detections;
+}
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,129 @@
+#include "detection/training/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string_view>
+
+#include "core/files.h"
+#include "core/serialize.h"
+
+namespace boxgrad::detection {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{256} << 20;
+constexpr std::size_t kGenerations = 2;
+
+fs::path tensor_path(const fs::path& folder, std::int64_t iteration) {
+  return folder / concat("checkpoint-", iteration, ".safetensors");
+}
+
+fs::path manifest_path(const fs::path& folder, std::int64_t iteration) {
+  return folder / concat("checkpoint-", iteration, ".json");
+}
+
+/// The iterations of the manifests in a folder, newest first.
+std::vector<std::int64_t> generations(const fs::path& folder) {
+  std::vector<std::int64_t> found;
+  if (!fs::is_directory(folder)) return found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    constexpr std::string_view prefix = "checkpoint-", suffix = ".json";
+    if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
+    std::int64_t iteration = 0;
+    const char *first = name.data() + prefix.size(),
+               *last = name.data() + name.size() - suffix.size();
+    const auto [end, error] = std::from_chars(first, last, iteration);
+    if (error == std::errc() && end == last) found.push_back(iteration);
+  }
+  std::ranges::sort(found, std::greater<>());
+  return found;
+}
+
+Checkpoint read_generation(const fs::path& folder, std::int64_t iteration) {
+  const fs::path manifest = manifest_path(folder, iteration);
+  Checkpoint c;
+  std::string hash;
+  try {
+    const Json json = Json::parse(read_text_file(manifest, kMaxManifestBytes));
+    const Json& body = json.at("checkpoint");
+    check(sha256(as_bytes(body.dump())) == json.at("sha256").get<std::string>(), manifest.string(),
+          ": damaged: its content does not match its SHA-256");
+    c.iteration = body.at("iteration");
+    c.total_iterations = body.at("total_iterations");
+    c.seconds = body.at("seconds");
+    const Json& random = body.at("random");
+    c.random = Random(random.at(0), random.at(1), random.at(2));
+    c.config = body.at("config");
+    c.log = TrainingLog::from_json(body.at("log"));
+    hash = body.at("tensors_sha256");
+  } catch (const Json::exception& error) {
+    throw std::invalid_argument(concat(manifest.string(), ": damaged: ", error.what()));
+  }
+  check(c.iteration == iteration, manifest.string(), ": holds iteration ", c.iteration);
+  const fs::path tensors = tensor_path(folder, iteration);
+  check(sha256_file(tensors) == hash, tensors.string(),
+        ": damaged: its content does not match its SHA-256");
+  c.tensors = load_safetensors(tensors).tensors;
+  return c;
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    for (const Scalar value : tensor.data())
+      if (!std::isfinite(value))
+        throw std::runtime_error(concat("checkpoint: ", name, " holds ", value,
+                                        "; it is not written, and the one before it stays"));
+  fs::create_directories(folder);
+
+  const fs::path tensors = tensor_path(folder, checkpoint.iteration);
+  save_safetensors(tensors, {checkpoint.tensors, {}});
+  const Json body = {
+      {"iteration", checkpoint.iteration},
+      {"total_iterations", checkpoint.total_iterations},
+      {"seconds", checkpoint.seconds},
+      {"random",
+       {checkpoint.random.seed(), checkpoint.random.stream(), checkpoint.random.counter()}},
+      {"config", checkpoint.config},
+      {"log", checkpoint.log.to_json()},
+      {"tensors_sha256", sha256_file(tensors)}};
+  const Json manifest = {{"format", "boxgrad checkpoint 1"},
+                         {"checkpoint", body},
+                         {"sha256", sha256(as_bytes(body.dump()))}};
+  write_file_atomically(manifest_path(folder, checkpoint.iteration), manifest.dump(1));
+
+  // Only now is an old generation worth nothing. The manifest goes first: one without its tensors
+  // must never be seen.
+  std::vector<std::int64_t> kept = generations(folder);
+  for (std::size_t i = kGenerations; i < kept.size(); ++i) {
+    fs::remove(manifest_path(folder, kept[i]));
+    fs::remove(tensor_path(folder, kept[i]));
+  }
+}
+
+std::optional<Checkpoint> load_checkpoint(const fs::path& folder, std::string* warning) {
+  std::string problems;
+  for (const std::int64_t iteration : generations(folder)) {
+    try {
+      Checkpoint checkpoint = read_generation(folder, iteration);
+      if (warning != nullptr && !problems.empty())
+        *warning = concat(problems, "; going on from iteration ", iteration);
+      return checkpoint;
+    } catch (const std::exception& error) {
+      problems += (problems.empty() ? "" : "; ") + std::string(error.what());
+    }
+  }
+  check(problems.empty(), "no checkpoint is intact: ", problems);
+  return std::nullopt;
+}
+
+}  // namespace boxgrad::detection

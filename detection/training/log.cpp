@@ -1,0 +1,73 @@
+#include "detection/training/log.h"
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/check.h"
+
+namespace boxgrad::detection {
+
+using Json = nlohmann::json;
+
+std::string TrainingLog::to_json() const {
+  Json json = {{"steps", Json::array()}, {"validations", Json::array()}};
+  for (const TrainingRecord& r : steps) {
+    Json parts = Json::array();
+    for (const auto& [name, value] : r.parts) parts.push_back({name, value});
+    json["steps"].push_back({{"iteration", r.iteration},
+                             {"seconds", r.seconds},
+                             {"loss", r.loss},
+                             {"parts", parts},
+                             {"rate", r.rate},
+                             {"images_per_second", r.images},
+                             {"positives_per_image", r.positives}});
+  }
+  for (const ValidationRecord& v : validations)
+    json["validations"].push_back({{"iteration", v.iteration},
+                                   {"seconds", v.seconds},
+                                   {"ap50", v.ap50},
+                                   {"ap50_class_agnostic", v.ap50_class_agnostic}});
+  return json.dump();
+}
+
+TrainingLog TrainingLog::from_json(const std::string& text) {
+  TrainingLog log;
+  try {
+    const Json json = Json::parse(text);
+    for (const Json& r : json.at("steps")) {
+      TrainingRecord record{r.at("iteration"),
+                            r.at("seconds"),
+                            r.at("loss"),
+                            {},
+                            r.at("rate"),
+                            r.at("images_per_second"),
+                            r.at("positives_per_image")};
+      for (const Json& part : r.at("parts"))
+        record.parts.emplace_back(part.at(0).get<std::string>(), part.at(1).get<double>());
+      log.steps.push_back(std::move(record));
+    }
+    for (const Json& v : json.at("validations"))
+      log.validations.push_back(
+          {v.at("iteration"), v.at("seconds"), v.at("ap50"), v.at("ap50_class_agnostic")});
+  } catch (const Json::exception& error) {
+    throw std::invalid_argument(concat("training log: not as it was written: ", error.what()));
+  }
+  return log;
+}
+
+std::string TrainingLog::to_csv() const {
+  std::ostringstream out;
+  out.precision(8);
+  out << "iteration,seconds,loss";
+  if (!steps.empty())
+    for (const auto& [name, value] : steps.front().parts) out << ',' << name << "_loss";
+  out << ",rate,images_per_second,positives_per_image\n";
+  for (const TrainingRecord& r : steps) {
+    out << r.iteration << ',' << r.seconds << ',' << r.loss;
+    for (const auto& [name, value] : r.parts) out << ',' << value;
+    out << ',' << r.rate << ',' << r.images << ',' << r.positives << '\n';
+  }
+  return out.str();
+}
+
+}  // namespace boxgrad::detection

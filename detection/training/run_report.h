@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/report.h"
+#include "detection/data/dataset.h"
+#include "detection/evaluation.h"
+#include "detection/training/evaluate.h"
+#include "detection/training/trainer.h"
+
+namespace boxgrad::detection {
+
+/// What a run ended with, for people (index.html) and programs (metrics.json).
+struct RunResult {
+  TrainingSummary training;
+  EvaluationResult evaluation;
+  Answers answers;  ///< that the evaluation looked at
+  std::vector<std::string> class_names;
+  std::int64_t parameters = 0;
+  std::int64_t batch_size = 0;
+};
+
+/// {"ap50": .., "ap50_class_agnostic": .., "ap": {class: .. or null}, "seconds_train": ..,
+///  "seconds_build": .. or null, "images": .., "iterations": .., "parameters": ..}
+/// seconds_build is what the Makefile measured and says in BOXGRAD_BUILD_SECONDS.
+std::string metrics_json(const RunResult& result);
+
+/// The sections that every run has: figures in a row, curves of the loss by part, of the rate and
+/// of AP over time, AP per class and precision over recall, and pictures of found objects and of
+/// the worst errors. The pictures are written into `folder`/images; small images are enlarged.
+void add_run_sections(Report& report, const RunResult& result, const Dataset& validation,
+                      const std::filesystem::path& folder);
+
+/// `count` images of a dataset on one sheet, with their truths.
+Image truth_sheet(const Dataset& dataset, int count);
+
+/// An image enlarged by a whole factor so that boxes and words can be read, and the factor.
+std::pair<Image, int> enlarged(const Image& image);
+
+}  // namespace boxgrad::detection

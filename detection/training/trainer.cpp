@@ -1,0 +1,327 @@
+#include "detection/training/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <iomanip>
+#include <iostream>
+#include <optional>
+#include <sstream>
+
+#include "core/autograd.h"
+#include "core/files.h"
+#include "core/nan_check.h"
+#include "core/progress.h"
+#include "detection/evaluation.h"
+#include "detection/training/checkpoint.h"
+#include "detection/training/loader.h"
+#include "detection/training/weight_average.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// While it lives, Ctrl-C only asks; a second one ends the program as usual.
+class InterruptGuard {
+ public:
+  InterruptGuard() {
+    requested_ = 0;
+    before_ = std::signal(SIGINT, [](int) {
+      requested_ = 1;
+      std::signal(SIGINT, SIG_DFL);
+    });
+  }
+  ~InterruptGuard() { std::signal(SIGINT, before_); }
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+  bool requested() const { return requested_ != 0; }
+
+ private:
+  static inline volatile std::sig_atomic_t requested_ = 0;
+  void (*before_)(int);
+};
+
+void add_prefixed(nn::StateDict& to, const std::string& prefix, const nn::StateDict& from) {
+  for (const auto& [name, tensor] : from) to.emplace_back(prefix + name, tensor);
+}
+
+nn::StateDict with_prefix(const nn::StateDict& from, const std::string& prefix) {
+  nn::StateDict result;
+  for (const auto& [name, tensor] : from)
+    if (name.starts_with(prefix)) result.emplace_back(name.substr(prefix.size()), tensor);
+  return result;
+}
+
+std::string short_number(double value) {
+  std::ostringstream text;
+  text << std::setprecision(3) << value;
+  return text.str();
+}
+
+/// One training from its first step, or from a checkpoint, to its end.
+class Run {
+ public:
+  Run(Detector& detector, nn::Optimizer& optimizer, const Dataset& dataset,
+      const Transform& augmentation, const Preparation& preparation, const TrainerOptions& options,
+      const Dataset* validation)
+      : detector_(detector),
+        optimizer_(optimizer),
+        dataset_(dataset),
+        preparation_(preparation),
+        options_(options),
+        validation_(validation),
+        average_(detector, options.average_decay),
+        total_(options.iterations) {
+    check(options.batch_size >= 1, "train: batch_size must be >= 1, got ", options.batch_size);
+    check(options.iterations >= 1 || options.minutes > 0, "train: iterations must be >= 1, got ",
+          options.iterations);
+    check(options.log_every >= 1, "train: log_every must be >= 1, got ", options.log_every);
+    check(!options.resume || !options.out.empty(), "train: resume needs the folder of the run");
+    std::vector<Transform> steps;
+    if (augmentation) steps.push_back(augmentation);
+    if (preparation.resize) steps.push_back(preparation.resize);
+    if (!steps.empty()) transform_ = chain(std::move(steps));
+  }
+
+  TrainingSummary run() {
+    if (options_.resume) restore();
+    detector_.train();
+    Loader loader(dataset_, {.batch_size = static_cast<int>(options_.batch_size),
+                             .seed = options_.seed,
+                             .start_iteration = iteration_,
+                             .threads = options_.loader_threads,
+                             .transform = transform_,
+                             .batch = preparation_.batch});
+    const InterruptGuard interrupt;
+    if (options_.minutes > 0 && !fixed_) measure(loader);
+    const nn::Schedule schedule = options_.schedule ? options_.schedule(total_) : nn::constant();
+    Progress progress("training", total_);
+    begin_record();
+    resume_clock();
+    while (iteration_ < total_ && !interrupt.requested()) {
+      step(loader.next(), schedule);
+      progress.update(
+          iteration_,
+          concat("loss ", short_number(log_.steps.empty() ? last_loss_ : log_.steps.back().loss)));
+      const auto due = [&](std::int64_t every) {
+        return every > 0 && iteration_ % every == 0 && iteration_ < total_;
+      };
+      if (due(options_.log_every) || iteration_ == total_) record(schedule);
+      if (due(options_.validate_every)) validate(options_.validation_images);
+      if (due(options_.checkpoint_every)) save();
+    }
+    pause_clock();
+    const bool interrupted = iteration_ < total_;
+    if (!interrupted && validation_ != nullptr &&
+        (log_.validations.empty() || log_.validations.back().iteration != iteration_))
+      validate(options_.validation_images);
+    save();
+    progress.clear();
+    if (!interrupted) average_.swap();
+    return {log_, iteration_, total_, seconds_, interrupted};
+  }
+
+ private:
+  // --- one step -------------------------------------------------------------------------------
+
+  void step(const Batch& batch, const nn::Schedule& schedule) {
+    const Random before = default_random();
+    // What is sampled in step i is a function of (seed, i): nothing to save.
+    const Random sampling(options_.seed ^ 0x73616d706c65, static_cast<std::uint64_t>(iteration_));
+    optimizer_.zero_grad();
+    Random random = sampling;
+    const DetectorLoss loss = detector_.loss(batch, random);
+    last_loss_ = static_cast<double>(loss.total.item());
+    if (!std::isfinite(last_loss_)) explain(batch, before, sampling, "the loss");
+    if (loss.total.requires_grad()) loss.total.backward();
+    const double norm =
+        optimizer_.clip_gradients(options_.clip_norm > 0 ? options_.clip_norm : HUGE_VAL);
+    if (!std::isfinite(norm)) explain(batch, before, sampling, "a gradient");
+    optimizer_.step(schedule(iteration_));
+    ++iteration_;
+    average_.update(iteration_);
+
+    sum_loss_ += last_loss_;
+    if (sum_parts_.empty())
+      for (const auto& [name, value] : loss.parts) sum_parts_.emplace_back(name, 0.0);
+    for (std::size_t k = 0; k < sum_parts_.size(); ++k)
+      sum_parts_[k].second += loss.parts[k].second;
+    sum_positives_ += static_cast<double>(loss.positives);
+    sum_images_ += static_cast<double>(batch.size());
+  }
+
+  /// Repeats a step that went wrong, with the same random numbers and every op watched.
+  [[noreturn]] void explain(const Batch& batch, const Random& before, Random sampling,
+                            const char* what) {
+    std::string images;
+    for (const BatchImage& image : batch.infos) images += (images.empty() ? "" : ", ") + image.name;
+    std::string cause = "repeating the step did not show it again";
+    try {
+      default_random() = before;
+      optimizer_.zero_grad();
+      const NonFiniteCheck check;
+      const DetectorLoss loss = detector_.loss(batch, sampling);
+      loss.total.backward();
+    } catch (const NonFiniteError& error) {
+      cause = error.what();
+    }
+    throw TrainingDiverged(
+        concat("training stopped in step ", iteration_ + 1, ": ", what, " is not finite: ", cause,
+               ". Images of the batch: ", images,
+               ". No checkpoint was written of this step; a lower learning rate "
+               "or clipped gradients may help, or one of the images is at fault"));
+  }
+
+  // --- time -----------------------------------------------------------------------------------
+
+  void resume_clock() { resumed_ = Clock::now(); }
+  void pause_clock() {
+    if (resumed_) seconds_ += seconds_since(*resumed_);
+    resumed_.reset();
+  }
+  double seconds() const { return seconds_ + (resumed_ ? seconds_since(*resumed_) : 0); }
+
+  /// Fixes the number of steps that fit into the time: times some steps and then puts everything
+  /// back, so that the run itself is the same as with that number given.
+  void measure(Loader& loader) {
+    constexpr int kWarmUp = 3, kTimed = 12;
+    nn::StateDict model, optimizer;
+    for (const auto& [name, tensor] : detector_.state_dict())
+      model.emplace_back(name, tensor.clone());
+    optimizer = optimizer_.state_dict();
+    const nn::StateDict average = average_.state_dict();
+    const Random random = default_random();
+    const Batch batch = loader.next();
+    const nn::Schedule still = nn::constant(0);
+    Clock::time_point start;
+    for (int i = 0; i < kWarmUp + kTimed; ++i) {
+      if (i == kWarmUp) start = Clock::now();
+      step(batch, still);
+    }
+    const double step_seconds = seconds_since(start) / kTimed;
+    // Images must be made as well: time a second batch that is not ready yet.
+    detector_.load_state_dict(model);
+    optimizer_.load_state_dict(optimizer);
+    if (options_.average_decay > 0) average_.load_state_dict(average);
+    default_random() = random;
+    iteration_ = 0;
+    total_ =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(options_.minutes * 60 / step_seconds));
+    begin_record();
+  }
+
+  // --- what is written down -------------------------------------------------------------------
+
+  void begin_record() {
+    sum_loss_ = sum_positives_ = sum_images_ = 0;
+    sum_parts_.clear();
+    record_iteration_ = iteration_;
+    record_seconds_ = seconds();
+  }
+
+  void record(const nn::Schedule& schedule) {
+    const double steps = static_cast<double>(iteration_ - record_iteration_);
+    if (steps == 0) return;
+    TrainingRecord r;
+    r.iteration = iteration_;
+    r.seconds = seconds();
+    r.loss = sum_loss_ / steps;
+    for (const auto& [name, value] : sum_parts_) r.parts.emplace_back(name, value / steps);
+    r.rate = optimizer_.rate() * schedule(iteration_ - 1);
+    r.images = sum_images_ / std::max(r.seconds - record_seconds_, 1e-9);
+    r.positives = sum_positives_ / sum_images_;
+    log_.steps.push_back(std::move(r));
+    begin_record();
+  }
+
+  void validate(std::int64_t images) {
+    if (validation_ == nullptr) return;
+    pause_clock();
+    average_.swap();
+    const Answers answers = detect_all(detector_, *validation_, preparation_, images);
+    average_.swap();
+    const EvaluationResult result =
+        evaluate_detections(answers.detections, answers.targets,
+                            static_cast<std::int64_t>(validation_->class_names().size()));
+    log_.validations.push_back(
+        {iteration_, seconds_, result.mean_ap.value_or(0), result.class_agnostic.ap.value_or(0)});
+    resume_clock();
+    record_seconds_ = seconds() - (seconds() - record_seconds_);
+  }
+
+  void save() {
+    if (options_.out.empty()) return;
+    const bool running = resumed_.has_value();
+    pause_clock();
+    Checkpoint c;
+    c.iteration = iteration_;
+    c.total_iterations = total_;
+    c.seconds = seconds_;
+    c.random = default_random();
+    c.config = options_.config;
+    c.log = log_;
+    add_prefixed(c.tensors, "model/", detector_.state_dict());
+    add_prefixed(c.tensors, "optimizer/", optimizer_.state_dict());
+    add_prefixed(c.tensors, "average/", average_.state_dict());
+    save_checkpoint(options_.out, c);
+    write_file_atomically(options_.out / "log.csv", log_.to_csv());
+    if (running) resume_clock();
+  }
+
+  void restore() {
+    std::string warning;
+    const std::optional<Checkpoint> c = load_checkpoint(options_.out, &warning);
+    check(c.has_value(), "train: there is no checkpoint to resume in ", options_.out.string());
+    if (!warning.empty()) std::cerr << "warning: " << warning << '\n';
+    check(c->config == options_.config, "train: ", options_.out.string(),
+          " was made with other settings: ", c->config, ", now ", options_.config);
+    check(c->iteration < c->total_iterations, "train: the run in ", options_.out.string(),
+          " has finished its ", c->total_iterations, " steps; there is nothing to resume");
+    detector_.load_state_dict(with_prefix(c->tensors, "model/"));
+    optimizer_.load_state_dict(with_prefix(c->tensors, "optimizer/"));
+    if (options_.average_decay > 0) average_.load_state_dict(with_prefix(c->tensors, "average/"));
+    iteration_ = c->iteration;
+    total_ = c->total_iterations;
+    fixed_ = true;
+    seconds_ = c->seconds;
+    default_random() = c->random;
+    log_ = c->log;
+  }
+
+  Detector& detector_;
+  nn::Optimizer& optimizer_;
+  const Dataset& dataset_;
+  const Preparation& preparation_;
+  const TrainerOptions& options_;
+  const Dataset* validation_;
+  Transform transform_;
+  WeightAverage average_;
+
+  std::int64_t iteration_ = 0, total_;
+  bool fixed_ = false;  ///< total_ came from a checkpoint
+  double seconds_ = 0;
+  std::optional<Clock::time_point> resumed_;
+  TrainingLog log_;
+
+  // Since the last record.
+  double last_loss_ = 0, sum_loss_ = 0, sum_positives_ = 0, sum_images_ = 0, record_seconds_ = 0;
+  std::vector<std::pair<std::string, double>> sum_parts_;
+  std::int64_t record_iteration_ = 0;
+};
+
+}  // namespace
+
+TrainingSummary train(Detector& detector, nn::Optimizer& optimizer, const Dataset& dataset,
+                      const Transform& augmentation, const Preparation& preparation,
+                      const TrainerOptions& options, const Dataset* validation) {
+  return Run(detector, optimizer, dataset, augmentation, preparation, options, validation).run();
+}
+
+}  // namespace boxgrad::detection

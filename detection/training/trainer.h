@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+#include "detection/detector.h"
+#include "detection/training/evaluate.h"
+#include "detection/training/log.h"
+#include "layers/optimizer.h"
+#include "layers/schedule.h"
+
+namespace boxgrad::detection {
+
+struct TrainerOptions {
+  std::int64_t iterations = 1000;  ///< steps in all
+  /// If > 0: the first steps are timed, the number of steps that fits is fixed then and written
+  /// into the checkpoint, so that a resumed run ends where the first one would have.
+  double minutes = 0;
+  std::int64_t batch_size = 16;
+  std::uint64_t seed = 0;  ///< order of the images, augmentation, sampling
+
+  /// Makes the schedule of the learning rate once the number of steps is known; none: constant.
+  std::function<nn::Schedule(std::int64_t iterations)> schedule;
+  double clip_norm = 0;  ///< if > 0: gradients are scaled down to this length
+  /// If > 0: a running mean of the weights with this decay is kept, and is what validation, the
+  /// end of train() and the saved model use ("Polyak averaging"; SSDs gain one or two points).
+  double average_decay = 0;
+
+  std::int64_t log_every = 20;
+  std::int64_t validate_every = 0;      ///< 0: only at the end, and not even then without a set
+  std::int64_t validation_images = -1;  ///< of such a look; -1: all
+  std::int64_t checkpoint_every = 500;  ///< 0: only at the end
+  std::filesystem::path out;            ///< empty: nothing is written
+  bool resume = false;                  ///< go on from the checkpoint in `out`
+  std::string config = "{}";            ///< JSON of everything that a resumed run must agree on
+  int loader_threads = 1;
+};
+
+/// What a training ended as.
+struct TrainingSummary {
+  TrainingLog log;
+  std::int64_t iterations = 0;  ///< done
+  std::int64_t total_iterations = 0;
+  double seconds = 0;        ///< of training, validation and checkpoints left out
+  bool interrupted = false;  ///< by Ctrl-C; the checkpoint holds the state
+};
+
+/// A loss or a gradient that is not finite. The message names the first op that made one, its
+/// layer and the images of the batch.
+class TrainingDiverged : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Trains a detector:
+///
+///   for every iteration: next batch (made in the background) -> loss -> backward -> step
+///
+/// dataset       the images to learn from, first through `augmentation` (may be empty), then
+/// through preparation   what training and validation images share: size, normalisation validation
+/// the set that AP is measured on, or null
+///
+/// Same seed, same bits: for any number of threads, and for a run that was interrupted and resumed.
+/// Ctrl-C finishes the step, saves and returns. A loss that is not finite stops the run in that
+/// step, which is then repeated with every op checked; no checkpoint is written of it.
+///
+/// Throws TrainingDiverged; std::invalid_argument for options that do not fit, a resume without a
+/// checkpoint, with another config, or of a finished run; std::runtime_error when files fail.
+TrainingSummary train(Detector& detector, nn::Optimizer& optimizer, const Dataset& dataset,
+                      const Transform& augmentation, const Preparation& preparation,
+                      const TrainerOptions& options, const Dataset* validation = nullptr);
+
+}  // namespace boxgrad::detection

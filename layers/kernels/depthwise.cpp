@@ -1,0 +1,190 @@
+#include "layers/kernels/depthwise.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/parallel.h"
+#include "layers/kernels/row_walker.h"
+#include "layers/kernels/scratch.h"
+#include "layers/kernels/simd.h"
+
+namespace boxgrad {
+
+namespace {
+
+// Both kernels below work on kPixels outputs at a time. kTaps = 3 and kStride = x_pixel / x_tap
+// when known, else 0: with both known the loops unroll, and outputs that share an input share its
+// load.
+
+/// y = beta y + x * w for the outputs p = 0..kPixels-1 at `y`, y_pixel Scalars apart; x and w point
+/// at their first taps.
+template <int kPixels, int kTaps, int kStride>
+void correlate(const OutputRun& run, std::int64_t channels, const Scalar* x, const Scalar* w,
+               Scalar beta, Scalar* y, std::int64_t y_pixel) {
+  const std::int64_t taps = kTaps > 0 ? kTaps : run.taps;
+  const std::int64_t x_pixel = kStride > 0 ? kStride * run.x_tap : run.x_pixel;
+  for_each_vector(channels, [&]<class V>(std::int64_t c) {
+    V sum[kPixels]{};
+    if (beta != 0)
+      for (int p = 0; p < kPixels; ++p) load(sum[p], y + p * y_pixel + c);
+    for (std::int64_t row = 0; row < run.rows; ++row) {
+      const Scalar* x_row = x + row * run.x_row + c;
+      const Scalar* w_row = w + row * run.tap_row * channels + c;
+      for (std::int64_t tap = 0; tap < taps; ++tap) {
+        V weight, value;
+        load(weight, w_row + tap * channels);
+        for (int p = 0; p < kPixels; ++p) {
+          load(value, x_row + tap * run.x_tap + p * x_pixel);
+          sum[p] += weight * value;
+        }
+      }
+    }
+    for (int p = 0; p < kPixels; ++p) store(y + p * y_pixel + c, sum[p]);
+  });
+}
+
+/// The transpose of `correlate` with respect to w: dw += dy times x.
+template <int kPixels, int kTaps, int kStride>
+void accumulate(const OutputRun& run, std::int64_t channels, const Scalar* x, const Scalar* dy,
+                Scalar* dw) {
+  const std::int64_t taps = kTaps > 0 ? kTaps : run.taps;
+  const std::int64_t x_pixel = kStride > 0 ? kStride * run.x_tap : run.x_pixel;
+  for_each_vector(channels, [&]<class V>(std::int64_t c) {
+    V gradient[kPixels];
+    for (int p = 0; p < kPixels; ++p) load(gradient[p], dy + p * channels + c);
+    for (std::int64_t row = 0; row < run.rows; ++row) {
+      const Scalar* x_row = x + row * run.x_row + c;
+      Scalar* dw_row = dw + row * run.tap_row * channels + c;
+      for (std::int64_t tap = 0; tap < taps; ++tap) {
+        V sum, value;
+        load(sum, dw_row + tap * channels);
+        for (int p = 0; p < kPixels; ++p) {
+          load(value, x_row + tap * run.x_tap + p * x_pixel);
+          sum += gradient[p] * value;
+        }
+        store(dw_row + tap * channels, sum);
+      }
+    }
+  });
+}
+
+/// Calls work.operator()<kPixels, kTaps, kStride>(p) for the outputs of a run: four at a time from
+/// output number p of the run, then one by one.
+template <int kTaps, int kStride, class Work>
+void by_fours(const OutputRun& run, Work& work) {
+  std::int64_t p = 0;
+  for (; p + 4 <= run.count; p += 4) work.template operator()<4, kTaps, kStride>(p);
+  for (; p < run.count; ++p) work.template operator()<1, kTaps, kStride>(p);
+}
+
+template <class Work>
+void for_each_pixel_group(const OutputRun& run, Work&& work) {
+  if (run.taps == 3 && run.x_pixel == run.x_tap)
+    by_fours<3, 1>(run, work);
+  else if (run.taps == 3 && run.x_pixel == 2 * run.x_tap)
+    by_fours<3, 2>(run, work);
+  else
+    by_fours<0, 0>(run, work);
+}
+
+/// One row of a correlation, written to y with y_pixel Scalars from one output to the next.
+void correlate_row(const RowWalker& walk, const Scalar* x, const Scalar* w, std::int64_t channels,
+                   std::int64_t n, std::int64_t oh, Scalar beta, Scalar* y, std::int64_t y_pixel) {
+  walk(x, n, oh, [&](const OutputRun& run) {
+    for_each_pixel_group(run, [&]<int kPixels, int kTaps, int kStride>(std::int64_t p) {
+      correlate<kPixels, kTaps, kStride>(run, channels, run.x + p * run.x_pixel,
+                                         w + run.tap * channels, beta,
+                                         y + (run.first + p) * y_pixel, y_pixel);
+    });
+  });
+}
+
+/// Rows of a map per chunk of a parallel_for: about as many numbers as an elementwise chunk.
+std::int64_t rows_per_chunk(std::int64_t numbers_per_row) {
+  return std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, numbers_per_row));
+}
+
+}  // namespace
+
+void depthwise_forward(const ConvShape& s, const Scalar* x, const Scalar* w,
+                       const BiasActivation& epilogue, Scalar* y) {
+  const RowWalker walk(s);
+  const std::int64_t row_size = s.out_w * s.out_c;
+  parallel_for(s.batch * s.out_h, rows_per_chunk(row_size), [&](auto begin, auto end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      Scalar* y_row = y + row * row_size;
+      correlate_row(walk, x, w, s.in_c, row / s.out_h, row % s.out_h, 0, y_row, s.out_c);
+      epilogue.apply(y_row, s.out_w, s.out_c);
+    }
+  });
+}
+
+void depthwise_input_gradient(const ConvShape& s, const Scalar* dy, const Scalar* w, Scalar beta,
+                              Scalar* dx) {
+  const std::int64_t channels = s.in_c;
+  const auto row_phases = gradient_phases(s.in_h, s.kernel_h, s.stride_h, s.pad_top, s.dilation_h);
+  const auto col_phases = gradient_phases(s.in_w, s.kernel_w, s.stride_w, s.pad_left, s.dilation_w);
+
+  // Every pair of phases has its taps turned round; together they are the whole filter.
+  struct Pair {
+    RowWalker walk;
+    Scalar* w;
+  };
+  std::vector<Pair> pairs;
+  Scratch turned(s.taps() * channels);
+  Scalar* next = turned.data();
+  for (const GradientPhase& rows : row_phases)
+    for (const GradientPhase& cols : col_phases) {
+      pairs.push_back({RowWalker(gradient_shape(s, rows, cols)), next});
+      for (std::int64_t jh = 0; jh < rows.taps; ++jh)
+        for (std::int64_t jw = 0; jw < cols.taps; ++jw, next += channels) {
+          const std::int64_t kh = rows.last_tap - jh * rows.tap_step;
+          const std::int64_t kw = cols.last_tap - jw * cols.tap_step;
+          std::copy_n(w + (kh * s.kernel_w + kw) * channels, channels, next);
+        }
+    }
+
+  const std::int64_t row_size = s.in_w * channels;
+  const auto col_count = static_cast<std::int64_t>(col_phases.size());
+  parallel_for(s.batch * s.in_h, rows_per_chunk(row_size), [&](auto begin, auto end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::int64_t n = row / s.in_h, ih = row % s.in_h;
+      for (std::int64_t col = 0; col < col_count; ++col) {
+        const Pair& pair = pairs[static_cast<std::size_t>(ih % s.stride_h * col_count + col)];
+        correlate_row(pair.walk, dy, pair.w, channels, n, ih / s.stride_h, beta,
+                      dx + row * row_size + col * channels, s.stride_w * channels);
+      }
+    }
+  });
+}
+
+void depthwise_weight_gradient(const ConvShape& s, const Scalar* x, const Scalar* dy, Scalar beta,
+                               Scalar* dw) {
+  const RowWalker walk(s);
+  const std::int64_t size = s.weights(), rows = s.batch * s.out_h, row_size = s.out_w * s.out_c;
+  // Partial sums over at least 16 rows and 64 Ki numbers each, 8 at most, by the shape alone.
+  const std::int64_t per_part =
+      std::max({(rows + 7) / 8, std::int64_t{16}, 65536 / std::max<std::int64_t>(1, row_size)});
+  const std::int64_t parts = (rows + per_part - 1) / per_part;
+  Scratch partial(parts * size);
+  Scalar* sums = partial.data();
+  parallel_for(rows, per_part, [&](auto begin, auto end) {
+    Scalar* sum = sums + begin / per_part * size;
+    std::fill(sum, sum + size, Scalar{0});
+    for (std::int64_t row = begin; row < end; ++row) {
+      const Scalar* dy_row = dy + row * row_size;
+      walk(x, row / s.out_h, row % s.out_h, [&](const OutputRun& run) {
+        for_each_pixel_group(run, [&]<int kPixels, int kTaps, int kStride>(std::int64_t p) {
+          accumulate<kPixels, kTaps, kStride>(run, s.in_c, run.x + p * run.x_pixel,
+                                              dy_row + (run.first + p) * s.out_c,
+                                              sum + run.tap * s.in_c);
+        });
+      });
+    }
+  });
+  if (beta == 0) std::fill(dw, dw + size, Scalar{0});
+  for (std::int64_t part = 0; part < parts; ++part)
+    for (std::int64_t i = 0; i < size; ++i) dw[i] += sums[part * size + i];
+}
+
+}  // namespace boxgrad

@@ -1,0 +1,129 @@
+#include "layers/kernels/narrow.h"
+
+#include <algorithm>
+
+#include "core/parallel.h"
+#include "layers/kernels/row_walker.h"
+#include "layers/kernels/scratch.h"
+#include "layers/kernels/simd.h"
+
+namespace boxgrad {
+
+namespace {
+
+/// Calls body.operator()<V, kVectors>(co) for blocks of output channels co .. co + kVectors * width
+/// of V - 1: two registers at a time, then one, then single channels.
+template <class Body>
+void for_each_channel_block(std::int64_t channels, Body&& body) {
+  std::int64_t co = 0;
+  for (; co + 2 * kLanes <= channels; co += 2 * kLanes) body.template operator()<Vec, 2>(co);
+  for (; co + kLanes <= channels; co += kLanes) body.template operator()<Vec, 1>(co);
+  for (; co < channels; ++co) body.template operator()<Scalar, 1>(co);
+}
+
+/// y = x * w for kPixels neighbouring outputs. `depth` numbers lie side by side in each filter row.
+template <class V, int kVectors, int kPixels>
+void multiply(const OutputRun& run, const Scalar* x, const Scalar* w, std::int64_t depth,
+              std::int64_t w_row, std::int64_t out_c, Scalar* y) {
+  V sum[kPixels][kVectors]{};
+  for (std::int64_t row = 0; row < run.rows; ++row) {
+    const Scalar* x_row = x + row * run.x_row;
+    const Scalar* weights = w + row * w_row;
+    for (std::int64_t k = 0; k < depth; ++k, weights += out_c) {
+      V weight[kVectors];
+      for (int v = 0; v < kVectors; ++v) load(weight[v], weights + v * kWidth<V>);
+      for (int p = 0; p < kPixels; ++p)
+        for (int v = 0; v < kVectors; ++v) sum[p][v] += weight[v] * x_row[p * run.x_pixel + k];
+    }
+  }
+  for (int p = 0; p < kPixels; ++p)
+    for (int v = 0; v < kVectors; ++v) store(y + p * out_c + v * kWidth<V>, sum[p][v]);
+}
+
+/// dw += sum over the outputs of a run of x[k] * dy for kDepth neighbouring numbers of one filter
+/// row: a tile of the gradient that stays in registers along the whole row.
+template <class V, int kVectors, int kDepth>
+void outer_product(const OutputRun& run, const Scalar* x, const Scalar* dy, std::int64_t out_c,
+                   Scalar* dw) {
+  V sum[kDepth][kVectors];
+  for (int k = 0; k < kDepth; ++k)
+    for (int v = 0; v < kVectors; ++v) load(sum[k][v], dw + k * out_c + v * kWidth<V>);
+  for (std::int64_t p = 0; p < run.count; ++p, x += run.x_pixel, dy += out_c) {
+    V gradient[kVectors];
+    for (int v = 0; v < kVectors; ++v) load(gradient[v], dy + v * kWidth<V>);
+    for (int k = 0; k < kDepth; ++k)
+      for (int v = 0; v < kVectors; ++v) sum[k][v] += gradient[v] * x[k];
+  }
+  for (int k = 0; k < kDepth; ++k)
+    for (int v = 0; v < kVectors; ++v) store(dw + k * out_c + v * kWidth<V>, sum[k][v]);
+}
+
+}  // namespace
+
+void narrow_forward(const ConvShape& s, const Scalar* x, const Scalar* w,
+                    const BiasActivation& epilogue, Scalar* y) {
+  const RowWalker walk(s);
+  const std::int64_t row_size = s.out_w * s.out_c, w_row = s.kernel_w * s.in_c * s.out_c;
+  const std::int64_t rows_per_chunk =
+      std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, row_size));
+  parallel_for(s.batch * s.out_h, rows_per_chunk, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      Scalar* y_row = y + row * row_size;
+      walk(x, row / s.out_h, row % s.out_h, [&](const OutputRun& run) {
+        const std::int64_t depth = run.taps * s.in_c;
+        for_each_channel_block(s.out_c, [&]<class V, int kVectors>(std::int64_t co) {
+          const Scalar* weights = w + run.tap * s.in_c * s.out_c + co;
+          Scalar* target = y_row + run.first * s.out_c + co;
+          std::int64_t p = 0;
+          for (; p + 4 <= run.count; p += 4)
+            multiply<V, kVectors, 4>(run, run.x + p * run.x_pixel, weights, depth, w_row, s.out_c,
+                                     target + p * s.out_c);
+          for (; p < run.count; ++p)
+            multiply<V, kVectors, 1>(run, run.x + p * run.x_pixel, weights, depth, w_row, s.out_c,
+                                     target + p * s.out_c);
+        });
+      });
+      epilogue.apply(y_row, s.out_w, s.out_c);
+    }
+  });
+}
+
+void narrow_weight_gradient(const ConvShape& s, const Scalar* x, const Scalar* dy, Scalar beta,
+                            Scalar* dw) {
+  const RowWalker walk(s);
+  const std::int64_t size = s.weights(), rows = s.batch * s.out_h;
+  const std::int64_t per_part = std::max<std::int64_t>((rows + 7) / 8, 16);
+  const std::int64_t parts = (rows + per_part - 1) / per_part;
+  Scratch partial(parts * size);
+  Scalar* sums = partial.data();
+  parallel_for(rows, per_part, [&](std::int64_t begin, std::int64_t end) {
+    Scalar* sum = sums + begin / per_part * size;
+    std::fill(sum, sum + size, Scalar{0});
+    for (std::int64_t row = begin; row < end; ++row)
+      walk(x, row / s.out_h, row % s.out_h, [&](const OutputRun& run) {
+        const std::int64_t depth = run.taps * s.in_c;
+        const Scalar* gradient = dy + (row * s.out_w + run.first) * s.out_c;
+        for (std::int64_t kh = 0; kh < run.rows; ++kh) {
+          const Scalar* values = run.x + kh * run.x_row;
+          Scalar* target = sum + (run.tap + kh * run.tap_row) * s.in_c * s.out_c;
+          for_each_channel_block(s.out_c, [&]<class V, int kVectors>(std::int64_t co) {
+            std::int64_t k = 0;  // 9 = 3 taps of 3 colours; 18 registers of sums
+            for (; k + 9 <= depth; k += 9)
+              outer_product<V, kVectors, 9>(run, values + k, gradient + co, s.out_c,
+                                            target + k * s.out_c + co);
+            for (; k + 3 <= depth; k += 3)
+              outer_product<V, kVectors, 3>(run, values + k, gradient + co, s.out_c,
+                                            target + k * s.out_c + co);
+            for (; k < depth; ++k)
+              outer_product<V, kVectors, 1>(run, values + k, gradient + co, s.out_c,
+                                            target + k * s.out_c + co);
+          });
+        }
+      });
+  });
+  if (beta == 0) std::fill(dw, dw + size, Scalar{0});
+  for (std::int64_t part = 0; part < parts; ++part)
+    for (std::int64_t i = 0; i < size; ++i) dw[i] += sums[part * size + i];
+}
+
+}  // namespace boxgrad

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "core/scalar.h"
+
+/// Numbers side by side in one register, by the vector extension that gcc and clang share:
+/// ordinary arithmetic operators, no intrinsics. Where the CPU's registers are shorter than 64
+/// bytes the compiler uses several.
+namespace boxgrad {
+
+inline constexpr std::int64_t kLanes = 64 / sizeof(Scalar);
+
+/// kLanes Scalars; always passed by reference.
+using Vec = Scalar __attribute__((vector_size(64)));
+
+/// How many Scalars a V holds: kernels are written once and instantiated for Vec and, for the
+/// channels that are left over, for Scalar.
+template <class V>
+inline constexpr std::int64_t kWidth = sizeof(V) / sizeof(Scalar);
+
+template <class V>
+inline void load(V& value, const Scalar* from) {
+  std::memcpy(&value, from, sizeof(V));  // one unaligned load
+}
+
+template <class V>
+inline void store(Scalar* to, const V& value) {
+  std::memcpy(to, &value, sizeof(V));
+}
+
+/// Calls body.template operator()<V>(c) for c = 0, kLanes, 2 kLanes, ... with V = Vec, then for
+/// each of the last count % kLanes with V = Scalar.
+template <class Body>
+inline void for_each_vector(std::int64_t count, Body&& body) {
+  std::int64_t c = 0;
+  for (; c + kLanes <= count; c += kLanes) body.template operator()<Vec>(c);
+  for (; c < count; ++c) body.template operator()<Scalar>(c);
+}
+
+}  // namespace boxgrad

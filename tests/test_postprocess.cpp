@@ -1,0 +1,60 @@
+#include <limits>
+
+#include "detection/postprocess.h"
+#include "tests/catch.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+using Labels = std::vector<std::int64_t>;
+
+namespace {
+// Two overlapping boxes, one that reaches out of the image, one that lies outside.
+const Tensor kBoxes({4, 4}, {0, 0, 10, 10, 1, 1, 11, 11, 30, 30, 60, 60, -20, 0, -5, 9});
+}  // namespace
+
+TEST_CASE("postprocess: threshold, suppression within a class, clipping", "[postprocess]") {
+  const Tensor scores({4, 3}, {.1, .9, .0,    //
+                               .1, .8, .3,    // class 1 is suppressed, class 2 stays
+                               .2, .005, .7,  //
+                               .0, .5, .5});  // outside: nothing of it is left
+  const Detections found = postprocess(kBoxes, scores, 40, 50);
+  CHECK(found.labels == Labels{1, 2, 2});
+  CHECK(found.scores == std::vector<Scalar>{.9, .7, .3});
+  CHECK(found.boxes.to_vector() == std::vector<Scalar>{0, 0, 10, 10, 30, 30, 40, 50, 1, 1, 11, 11});
+}
+
+TEST_CASE("postprocess keeps the best per class and per image", "[postprocess]") {
+  Tensor boxes({6, 4}), scores({6, 3});
+  for (std::int64_t i = 0; i < 6; ++i) {
+    const Scalar x = static_cast<Scalar>(10 * i);
+    for (std::int64_t c = 0; c < 4; ++c) boxes.set({i, c}, x + (c < 2 ? 0 : 5));
+    scores.set({i, 1}, static_cast<Scalar>(i + 1) / 10);
+    scores.set({i, 2}, static_cast<Scalar>(i + 1) / 20);
+  }
+  const Detections two = postprocess(boxes, scores, 100, 100, {.max_per_class = 2});
+  CHECK(two.labels == Labels{1, 1, 2, 2});
+  CHECK(two.scores == std::vector<Scalar>{.6, .5, .3, .25});
+  const Detections three =
+      postprocess(boxes, scores, 100, 100, {.max_per_class = 2, .max_per_image = 3});
+  CHECK(three.labels == Labels{1, 1, 2});
+  CHECK(three.boxes.size(0) == 3);
+}
+
+TEST_CASE("postprocess: a score at the threshold and a NaN are not reported", "[postprocess]") {
+  const Tensor scores({4, 2}, {0, .5, 0, std::numeric_limits<Scalar>::quiet_NaN(), 0, .6, 0, 0});
+  const Detections found = postprocess(kBoxes, scores, 100, 100, {.score_threshold = .5});
+  CHECK(found.labels == Labels{1});
+  CHECK(found.scores == std::vector<Scalar>{.6});
+}
+
+TEST_CASE("postprocess of nothing", "[postprocess]") {
+  CHECK(postprocess(Tensor({0, 4}), Tensor({0, 3}), 10, 10).boxes.shape() == Shape{0, 4});
+  CHECK(postprocess(kBoxes, Tensor({4, 3}), 100, 100).labels.empty());
+}
+
+TEST_CASE("postprocess explains what is wrong", "[postprocess][errors]") {
+  CHECK_THROWS_WITH(postprocess(kBoxes, Tensor({3, 2}), 10, 10),
+                    "postprocess: scores must have shape [4, L], got [3, 2]");
+  CHECK_THROWS_AS(postprocess(kBoxes, Tensor({4, 2}), 10, 10, {.max_per_image = -1}),
+                  std::invalid_argument);
+}
