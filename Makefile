@@ -124,8 +124,10 @@ DEP_FILES := $(ALL_CPP:%.cpp=$(OBJ)/%.d)
 
 # --- running --------------------------------------------------------------------------------
 
-demo: $(BIN)/05_first_detector  ## train a detector from nothing and draw what it sees; DATA=PATH for a VOC folder
-	$(Q)$< --out out/demo $(if $(DATA),--data '$(DATA)')
+demo:  ## train a detector from nothing and draw what it sees; DATA=PATH for a VOC folder
+	$(Q)start=$$(date +%s); $(MAKE) $(BIN)/05_first_detector && \
+	  BOXGRAD_BUILD_SECONDS=$$(($$(date +%s) - start)) $(BIN)/05_first_detector --out out/demo \
+	  $(if $(DATA),--data '$(DATA)') $(DEMO_ARGS)
 
 test: $(BIN)/tests  ## the tests, in float
 	$(Q)$< $(TEST_ARGS)
