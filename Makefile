@@ -7,11 +7,11 @@ endif
 ARCH     ?= native
 BUILD    ?= build
 CXXFLAGS ?= -O3
+# gcc 12 sees overlapping copies in "text" + std::string that are not there (its bug 105651).
+QUIET := $(if $(findstring clang,$(CXX)),,-Wno-restrict)
 # No -ffast-math: checks for NaN must work, and sums keep their order. These two change no result.
 FLAGS := -std=c++20 $(CXXFLAGS) $(if $(ARCH),-march=$(ARCH)) -fno-math-errno -fno-trapping-math \
          -Wall -Wextra -Wpedantic $(QUIET) -I. -pthread
-# gcc 12 sees overlapping copies in "text" + std::string that are not there (its bug 105651).
-QUIET := $(if $(findstring clang,$(CXX)),,-Wno-restrict)
 LIBS  := -lopenblas -lpugixml -lz -pthread
 
 # Code that runs once, or waits for a disk, and comes with large headers: optimising it costs seconds
@@ -124,7 +124,7 @@ DEP_FILES := $(ALL_CPP:%.cpp=$(OBJ)/%.d)
 
 # --- running --------------------------------------------------------------------------------
 
-demo:  ## train a detector from nothing and draw what it sees; DATA=PATH for a VOC folder
+demo: $(BUILD)/deps  ## train a detector from nothing and draw what it sees; DATA=PATH for a VOC folder
 	$(Q)start=$$(date +%s); $(MAKE) $(BIN)/05_first_detector && \
 	  BOXGRAD_BUILD_SECONDS=$$(($$(date +%s) - start)) $(BIN)/05_first_detector --out out/demo \
 	  $(if $(DATA),--data '$(DATA)') $(DEMO_ARGS)
