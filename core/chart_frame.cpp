@@ -95,7 +95,7 @@ double Frame::draw_legend(const std::vector<Series>& legend, double top) {
       x = 14;
       y += 17;
     }
-    svg_.open_group("s" + std::to_string(s.color));
+    svg_.open_series(s.color);
     if (s.line)
       svg_.line(x, y - 4, x + 16, y - 4, s.dashed ? "line dashed" : "line");
     else

@@ -11,7 +11,13 @@ namespace boxgrad {
 
 namespace {
 
-std::string point(double x, double y) { return format_coordinate(x) + " " + format_coordinate(y); }
+/// Adds "M x y" (go there) or "L x y" (draw a line there) to a path.
+void add_point(std::string& path, char command, double x, double y) {
+  path += command;
+  path += format_coordinate(x);
+  path += ' ';
+  path += format_coordinate(y);
+}
 
 /// The points worth drawing: of many that share a px column the first, lowest, highest and last,
 /// which look the same as all of them and keep the page light.
@@ -35,8 +41,9 @@ std::vector<std::size_t> thinned(const Series& s, const Axis& x, const Axis& y) 
     }
     std::vector<std::size_t> column_points = {i, low, high, last};
     std::ranges::sort(column_points);
-    const auto repeated = std::ranges::unique(column_points);
-    kept.insert(kept.end(), column_points.begin(), repeated.begin());
+    column_points.erase(std::unique(column_points.begin(), column_points.end()),
+                        column_points.end());
+    kept.insert(kept.end(), column_points.begin(), column_points.end());
     i = last + 1;
   }
   return kept;
@@ -69,9 +76,9 @@ void draw_band(Frame& frame, const Series& s) {
   for_each_run(s.x.size(), ok, [&](std::size_t begin, std::size_t end) {
     std::string d;
     for (std::size_t i = begin; i < end; ++i)
-      d += (i == begin ? "M" : "L") + point(x.place(s.x[i]), y.place(s.high[i]));
-    for (std::size_t i = end; i-- > begin;) d += "L" + point(x.place(s.x[i]), low(i));
-    frame.svg().path(d + "Z", "band");
+      add_point(d, i == begin ? 'M' : 'L', x.place(s.x[i]), y.place(s.high[i]));
+    for (std::size_t i = end; i-- > begin;) add_point(d, 'L', x.place(s.x[i]), low(i));
+    frame.svg().path(d + 'Z', "band");
   });
 }
 
@@ -84,7 +91,7 @@ void draw_series(Frame& frame, const Series& s) {
   for_each_run(kept.size(), ok, [&](std::size_t begin, std::size_t end) {
     std::string d;
     for (std::size_t k = begin; k < end; ++k)
-      d += (k == begin ? "M" : "L") + point(x.place(s.x[kept[k]]), y.place(s.y[kept[k]]));
+      add_point(d, k == begin ? 'M' : 'L', x.place(s.x[kept[k]]), y.place(s.y[kept[k]]));
     if (s.line && end - begin > 1) frame.svg().path(d, s.dashed ? "line dashed" : "line");
     // A point between two gaps has no line to be seen by.
     if (!s.markers && !(s.line && end - begin == 1)) return;
@@ -135,7 +142,7 @@ std::string line_chart(const std::vector<Series>& given, const ChartOptions& opt
   frame.draw_marks();
   frame.open_plot();
   for (const Series& s : series) {
-    frame.svg().open_group("s" + std::to_string(s.color));
+    frame.svg().open_series(s.color);
     if (!s.low.empty()) draw_band(frame, s);
     draw_series(frame, s);
     frame.svg().close_group();
@@ -210,7 +217,7 @@ std::string histogram(const std::vector<double>& values, int bins, const ChartOp
   if (labelled.y_label.empty()) labelled.y_label = "count";
   Frame frame(labelled, {}, x, y);
   frame.open_plot();
-  frame.svg().open_group("s0");
+  frame.svg().open_series(0);
   const double step = (frame.x().end - frame.x().begin) / bins;
   for (std::size_t b = 0; b < counts.size(); ++b) {
     if (counts[b] == 0) continue;

@@ -31,7 +31,7 @@ struct ChartOptions {
   bool log_x = false, log_y = false;
   std::optional<double> x_min = {}, x_max = {}, y_min = {}, y_max = {};  ///< unset: from the values
   std::vector<ChartMark> marks = {};
-  double width = 640, height = 340;  ///< px; the page scales it down on a phone
+  double width = 720, height = 360;  ///< px; the page scales it down on a phone
 };
 
 /// Curves over a common pair of axes. Throws std::invalid_argument when x, y, low and high of a

@@ -15,7 +15,7 @@ namespace {
 double draw_title(Svg& svg, const ChartOptions& options) {
   if (options.title.empty()) return 14;
   svg.text(14, 24, fit_text(options.title, 14, options.width - 28), "ink title");
-  return 38;
+  return 40;
 }
 
 double widest(const std::vector<std::string>& texts, double font_size, double limit) {
@@ -72,14 +72,14 @@ std::string bar_chart(const std::vector<std::string>& labels, const std::vector<
   const double bar = groups.size() > 1 ? 13 : 16;
   const double row = bar * static_cast<double>(std::max<std::size_t>(groups.size(), 1)) + 9;
   const double rows = row * static_cast<double>(labels.size());
-  const double height = (options.title.empty() ? 14 : 38) + (legend ? 22 : 0) +
+  const double height = (options.title.empty() ? 14 : 40) + (legend ? 22 : 0) +
                         (options.y_label.empty() ? 0 : 18) + rows + 10;
   Svg svg(options.width, height, options.title.empty() ? "bar chart" : options.title);
   double top = draw_title(svg, options);
   if (legend) {
     double x = 14;
     for (std::size_t g = 0; g < groups.size(); ++g) {
-      svg.open_group("s" + std::to_string(g % 8));
+      svg.open_series(static_cast<int>(g));
       svg.rect(x, top, 10, 10, "fill", 2);
       svg.close_group();
       svg.text(x + 16, top + 9, groups[g].name, "ink");
@@ -107,7 +107,7 @@ std::string bar_chart(const std::vector<std::string>& labels, const std::vector<
     for (std::size_t g = 0; g < groups.size(); ++g) {
       const double v = groups[g].values[r], bar_top = y + bar * static_cast<double>(g);
       const double end = std::isfinite(v) ? place(v) : zero;
-      svg.open_group("s" + std::to_string(g % 8));
+      svg.open_series(static_cast<int>(g));
       if (std::isfinite(v))
         svg.rect(std::min(zero, end), bar_top, std::max(std::abs(end - zero), 0.5), bar - 1, "fill",
                  2, labels[r] + ": " + format_number(v, 6));
@@ -147,7 +147,7 @@ std::string heat_map(const std::vector<std::string>& rows, const std::vector<std
   const double cell = std::min((options.width - left - 14) / count, 110.0);
   const double cell_height = std::clamp(cell * 0.62, 16.0, 34.0);
   const bool too_wide = widest(columns, 11, 1e9) > cell - 4;
-  const double height = (options.title.empty() ? 14 : 38) + (options.x_label.empty() ? 0 : 16) +
+  const double height = (options.title.empty() ? 14 : 40) + (options.x_label.empty() ? 0 : 16) +
                         20 + cell_height * static_cast<double>(rows.size()) + 14;
   Svg svg(options.width, height, options.title.empty() ? "heat map" : options.title);
   double top = draw_title(svg, options);

@@ -19,7 +19,7 @@ constexpr const char* kStyle = R"(
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--ink);
 font:16px/1.6 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:60rem;margin:0 auto;padding:2.2rem 1.1rem 3rem}
+main{max-width:52rem;margin:0 auto;padding:2.2rem 1.1rem 3rem}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .3rem;letter-spacing:-.01em}
 h2{font-size:1.25rem;margin:2.6rem 0 .6rem;padding-top:.9rem;border-top:1px solid var(--line)}
 p,ul{margin:.7rem 0;max-width:44rem}
@@ -56,6 +56,7 @@ tbody tr:last-child td{border-bottom:0}
 .pictures figcaption{overflow-wrap:anywhere;font-size:.82rem;padding:.3rem .2rem 0}
 details{margin:1rem 0}summary{cursor:pointer;color:var(--accent)}
 footer{margin-top:3rem;color:var(--soft);font-size:.85rem}
+@media(max-width:34rem){figure svg{max-width:none;width:30rem}}
 @media print{body{background:#fff}figure,pre{break-inside:avoid}}
 )";
 

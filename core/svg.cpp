@@ -143,7 +143,7 @@ std::vector<double> nice_ticks(double low, double high, int count) {
   const double power = std::pow(10, std::floor(std::log10(rough)));
   if (!(power > 0)) return {};
   const double ratio = rough / power;
-  const double step = power * (ratio <= 1 ? 1 : ratio <= 2 ? 2 : ratio <= 5 ? 5 : 10);
+  const double step = power * (ratio < 1.0001 ? 1 : ratio < 2.0001 ? 2 : ratio < 5.0001 ? 5 : 10);
   std::vector<double> ticks;
   const double first = std::ceil(low / step - 1e-9);
   for (int i = 0; i < 4 * count + 8; ++i) {
@@ -208,6 +208,11 @@ void Svg::finish(std::string_view style, std::string_view tooltip, const char* e
 
 void Svg::open_group(std::string_view style) {
   body_.append("<g class=\"").append(style).append("\">\n");
+}
+
+void Svg::open_series(int color) {
+  const char style[] = {'s', static_cast<char>('0' + (color % 8 + 8) % 8)};
+  open_group({style, 2});
 }
 
 void Svg::close_group() { body_ += "</g>\n"; }

@@ -47,6 +47,8 @@ class Svg {
   Svg(double width, double height, std::string_view description);
 
   void open_group(std::string_view style);
+  /// A group in series colour 0 to 7 (taken modulo 8).
+  void open_series(int color);
   void close_group();
   void line(double x1, double y1, double x2, double y2, std::string_view style);
   void rect(double x, double y, double width, double height, std::string_view style,
