@@ -18,7 +18,7 @@ LIBS  := -lopenblas -lpugixml -lz -pthread
 # of building and gains nothing. The slowest to compile come first, so that they do not come last.
 COLD := $(wildcard core/program.cpp core/serialize.cpp detection/training/checkpoint.cpp \
   detection/training/log.cpp detection/data/voc.cpp detection/data/voc_xml.cpp detection/data/voc_folder.cpp \
-  core/report.cpp core/charts.cpp core/charts_rows.cpp core/chart_frame.cpp core/svg.cpp core/graph.cpp \
+  core/report.cpp core/charts.cpp core/charts_rows.cpp core/chart_frame.cpp core/svg.cpp core/graph.cpp core/graph_svg.cpp \
   core/files.cpp core/gradcheck.cpp core/image_check.cpp core/image_check_jpeg.cpp core/progress.cpp \
   layers/module.cpp layers/path_pattern.cpp)
 

@@ -21,6 +21,9 @@ struct GraphNode {
   std::vector<Scalar> values;       ///< at most kShownValues numbers, else empty
   std::vector<Scalar> gradient;     ///< likewise, after backward()
   double gradient_norm = -1;        ///< L2 norm; -1: none arrived
+
+  /// What stands in its box: op or name, module, value or shape, gradient or its norm.
+  std::vector<std::string> lines() const;
 };
 
 /// Writes down the ops of this thread while it lives: names, modules, shapes and the values of
@@ -47,8 +50,9 @@ class GraphRecorder : public OpObserver {
   std::string table() const;
   /// For Graphviz: `dot -Tsvg`.
   std::string to_dot() const;
-  /// A drawing of our own: leaves at the top, each op below all of its inputs. Meant for up to some
-  /// dozens of nodes; throws std::invalid_argument for more than 200, where Graphviz does better.
+  /// A drawing of our own: leaves above the ops that read them, each op below all of its inputs,
+  /// what nothing reads (the loss) in its own colour. Meant for up to some dozens of nodes; throws
+  /// std::invalid_argument for more than 200, where Graphviz does better.
   std::string to_svg() const;
 
   void after_forward(const Op& op) override;

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <pugixml.hpp>
+
 #include "core/graph.h"
 #include "core/ops.h"
 #include "tests/catch.h"
@@ -44,4 +47,29 @@ TEST_CASE("GraphRecorder: large tensors by shape and norm, large graphs by Graph
   for (int i = 0; i < 250; ++i) y = neg(y);
   CHECK_THROWS_AS(recorder.to_svg(), std::invalid_argument);
   CHECK(recorder.to_dot().find("n250") != std::string::npos);
+}
+
+TEST_CASE("GraphRecorder: every edge is drawn, around the boxes", "[graph]") {
+  Tensor w({1}, {3}), frozen({1}, {2});
+  w.requires_grad_();
+  GraphRecorder recorder;
+  recorder.name(w, "<w & \"co\">");
+  Tensor y = w * w;  // two edges between the same pair
+  for (int i = 0; i < 3; ++i) y = exp(y * frozen);
+  (y + w).backward();  // an edge past six layers
+  const std::string svg = recorder.to_svg();
+  pugi::xml_document document;
+  REQUIRE(document.load_string(svg.c_str()));
+  std::vector<std::string> edges;
+  for (const auto& path : document.child("svg").children("path"))
+    if (std::string(path.attribute("class").value()) == "edge")
+      edges.push_back(path.attribute("d").value());
+  CHECK(edges.size() == 2 + 3 * 3 + 2);
+  std::sort(edges.begin(), edges.end());
+  CHECK(std::unique(edges.begin(), edges.end()) == edges.end());
+  CHECK(svg.find("&lt;w &amp; &quot;co&quot;&gt;") != std::string::npos);
+  CHECK(svg.find("class=\"loss\"") != std::string::npos);
+  CHECK(svg.find("class=\"constant\"") != std::string::npos);
+  CHECK(svg == recorder.to_svg());
+  CHECK(GraphRecorder().to_svg().find("</svg>") != std::string::npos);
 }
