@@ -13,8 +13,8 @@ std::shared_ptr<Ssd> make_ssd_small(SsdSmallOptions options) {
         "make_ssd_small: sides must be 4 (two maps) or 6 (three maps), got ", options.sides.size());
   SeparableNetOptions net;
   net.stages = {{.channels = 32, .stride = 2},
-                {.channels = 64},
-                {.channels = 96, .blocks = 2, .stride = 2, .output = true},
+                {.channels = 48},
+                {.channels = 96, .blocks = 3, .stride = 2, .output = true},
                 {.channels = 128, .blocks = 2, .stride = 2, .output = true}};
   if (maps == 3) net.stages.push_back({.channels = 128, .blocks = 1, .stride = 2, .output = true});
 
