@@ -1,3 +1,4 @@
+// layers/batch_norm.cpp, and layers/kernels/channel_norm.cpp, whose loops it is made of.
 #include "core/autograd.h"
 #include "core/ops.h"
 #include "core/parallel.h"

@@ -1,3 +1,4 @@
+// core/charts.cpp and core/charts_rows.cpp, with the axes of core/chart_frame.cpp.
 #include <cmath>
 #include <pugixml.hpp>
 

@@ -8,6 +8,7 @@
 #include "layers/conv.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/detection_items.h"
+#include "tests/bench/linear_items.h"
 #include "tests/bench/map_items.h"
 
 using namespace boxgrad;
@@ -100,6 +101,7 @@ int main(int argc, char** argv) {
     add_vgg16(items);
     add_mobilenet(items);
     bench::add_maps(items);
+    bench::add_linear(items);
     bench::add_detection(items);
 
     std::regex pattern;
