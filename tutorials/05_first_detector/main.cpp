@@ -22,7 +22,7 @@ namespace {
 
 struct Settings {
   std::string data, sampling = "ssd", box_loss = "smooth_l1";
-  int iterations = 8500, batch = 8;
+  int iterations = 7600, batch = 8;
   double rate = 0.016, minutes = 0;
   bool resume = false;
 };
