@@ -18,10 +18,15 @@ void inspect(const OpObserver::Op& op, std::span<const Scalar> numbers, const Sh
   if (i < 0) return;
   const std::string where = op.module_path.empty() ? "outside of any module"
                                                    : concat("in module \"", op.module_path, "\"");
+  // An op is not to blame for what it was given: images, weights, or an earlier op unwatched.
+  std::string given;
+  for (std::size_t k = 0; k < op.inputs.size() && given.empty(); ++k)
+    if (find_non_finite(op.inputs[k].data()) >= 0)
+      given = concat("; its input ", k, " was not finite already");
   throw NonFiniteError(
       concat(backward ? "the backward of op \"" : "op \"", op.name, "\" ", where,
              backward ? " gave a gradient of shape " : " gave a value of shape ", shape,
-             " whose element ", i, " is ", numbers[static_cast<std::size_t>(i)]),
+             " whose element ", i, " is ", numbers[static_cast<std::size_t>(i)], given),
       op.name, op.module_path, backward);
 }
 

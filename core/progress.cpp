@@ -1,5 +1,6 @@
 #include "core/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,18 @@ namespace boxgrad {
 namespace {
 constexpr double kQuietSeconds = 2, kRedrawSeconds = 0.1, kLineSeconds = 10, kLinePercent = 10;
 constexpr int kBarWidth = 24;
+
+/// A line that wraps could not be redrawn in place: cut it to the terminal, between code points.
+std::string cut_to_terminal(std::string line) {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return line;
+  std::size_t columns = 0;
+  for (std::size_t i = 0; i < line.size(); ++i)
+    if ((static_cast<unsigned char>(line[i]) & 0xC0) != 0x80 && ++columns >= size.ws_col)
+      return line.substr(0, i);
+  return line;
+}
+
 }  // namespace
 
 Progress::Progress(std::string title, std::int64_t total)
@@ -75,7 +88,7 @@ void Progress::draw(double seconds) {
        << duration(rate > 0 ? static_cast<double>(total_ - done_) / rate : -1);
   if (!note_.empty()) line << "  " << note_;
   if (terminal_)
-    out_ << "\r\033[K" << line.str() << std::flush;
+    out_ << "\r\033[K" << cut_to_terminal(line.str()) << std::flush;
   else
     out_ << line.str() << std::endl;
 }

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -12,63 +15,95 @@ namespace boxgrad {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+// Not ordered_json for reading: it looks names up one by one, and a header may hold millions.
+using Json = nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little,
               "safetensors numbers are copied as they lie in memory");
 
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 40;
-constexpr int kMaxDepth = 8;  // a header is three levels deep
+constexpr std::size_t kPieceBytes = std::size_t{1} << 16;
+constexpr std::size_t kMaxDepth = 8;  // a header is three levels deep
 constexpr const char* kScalarType = sizeof(Scalar) == 4 ? "F32" : "F64";
 
+/// The number behind the bits of a float. A denormal is put together from integers, since the
+/// processor reads it as zero where parallel.h has told it to.
+Scalar from_float(std::uint32_t bits) {
+  const std::uint32_t exponent = bits >> 23 & 0xff, fraction = bits & 0x7fffffu;
+  if (sizeof(Scalar) == sizeof(float) || exponent != 0)
+    return static_cast<Scalar>(std::bit_cast<float>(bits));
+  const Scalar value = static_cast<Scalar>(fraction) * static_cast<Scalar>(0x1p-149);
+  return bits >> 31 ? -value : value;
+}
+
 /// IEEE half precision: 1 sign, 5 exponent and 10 fraction bits.
-float half_to_float(std::uint16_t bits) {
+Scalar from_half(std::uint16_t bits) {
   const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16;
   const std::uint32_t exponent = (bits >> 10) & 0x1f, fraction = bits & 0x3ffu;
   if (exponent == 0) {  // zero or denormal: fraction * 2^-24, exact in float
-    const float value = static_cast<float>(fraction) * 0x1p-24f;
+    const Scalar value = static_cast<Scalar>(fraction) * static_cast<Scalar>(0x1p-24);
     return sign ? -value : value;
   }
   const std::uint32_t wide = exponent == 31 ? 255 : exponent - 15 + 127;
-  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
+  return from_float(sign | wide << 23 | fraction << 13);
 }
 
 /// bfloat16 is the upper half of a float.
-float bfloat_to_float(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
-}
+Scalar from_bfloat(std::uint16_t bits) { return from_float(std::uint32_t{bits} << 16); }
 
-template <class From, class Convert>
-void convert(const std::uint8_t* bytes, std::span<Scalar> numbers, Convert f) {
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    From value;
-    std::memcpy(&value, bytes + i * sizeof(From), sizeof(From));  // places need not be aligned
-    numbers[i] = static_cast<Scalar>(f(value));
-  }
+/// Throws for a finite double beyond the largest float: it would silently become infinite.
+Scalar from_double(double value) {
+  check(sizeof(Scalar) == sizeof(double) || !std::isfinite(value) ||
+            std::abs(value) <= static_cast<double>(std::numeric_limits<Scalar>::max()),
+        "the number ", value, " is too large for a float");
+  return static_cast<Scalar>(value);
 }
 
 std::uint64_t element_size(const std::string& dtype) {
   return dtype == "F64" ? 8 : dtype == "F32" ? 4 : dtype == "F16" || dtype == "BF16" ? 2 : 0;
 }
 
-/// JSON that refuses repeated keys and depth, which the plain parser would take.
-Json parse_header(std::string_view text, const std::string& name) {
-  std::vector<std::set<std::string>> keys;
-  const auto callback = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    check(depth <= kMaxDepth, name, ": the header is nested too deeply");
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key)
-      check(keys.back().insert(parsed.get<std::string>()).second, name, ": the name \"",
-            parsed.get<std::string>(), "\" stands in the header twice");
+/// Refuses repeated keys and depth, which the plain parser would take. (The parser's own callback
+/// could do it, but walks through all siblings at the end of each object.)
+struct HeaderRules : nlohmann::json_sax<Json> {
+  explicit HeaderRules(const std::string& file) : name(file) {}
+  const std::string& name;
+  std::vector<std::set<std::string>> keys;  // one set per open object or list
+
+  bool open() {
+    keys.emplace_back();
+    check(keys.size() <= kMaxDepth, name, ": the header is nested too deeply");
     return true;
-  };
-  try {
-    return Json::parse(text, callback);
-  } catch (const Json::exception& error) {
+  }
+  bool close() {
+    keys.pop_back();
+    return true;
+  }
+  bool start_object(std::size_t) override { return open(); }
+  bool start_array(std::size_t) override { return open(); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& key) override {
+    check(keys.back().insert(key).second, name, ": the name \"", key,
+          "\" stands in the header twice");
+    return true;
+  }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(std::int64_t) override { return true; }
+  bool number_unsigned(std::uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool parse_error(std::size_t, const std::string&, const Json::exception& error) override {
     throw std::invalid_argument(concat(name, ": the header is not JSON: ", error.what()));
   }
+};
+
+Json parse_header(std::string_view text, const std::string& name) {
+  HeaderRules rules(name);
+  Json::sax_parse(text, &rules);  // throws
+  return Json::parse(text);
 }
 
 /// One entry of the header, checked on its own.
@@ -113,8 +148,9 @@ Entry parse_entry(const std::string& tensor, const Json& json, const std::string
   entry.end = unsigned_number(offsets[1], where, "an offset");
   check(entry.begin <= entry.end, where, "data_offsets ", entry.begin, " and ", entry.end,
         " are in the wrong order");
-  const std::int64_t bytes = checked_mul(
-      entry.shape.numel(), static_cast<std::int64_t>(element_size(entry.dtype)), where.c_str());
+  const std::int64_t bytes =
+      checked_mul(entry.shape.numel(), static_cast<std::int64_t>(element_size(entry.dtype)),
+                  concat(where, "bytes").c_str());
   check(entry.end - entry.begin == static_cast<std::uint64_t>(bytes), where, entry.dtype, " ",
         entry.shape, " takes ", bytes, " bytes, data_offsets span ", entry.end - entry.begin);
   return entry;
@@ -123,19 +159,25 @@ Entry parse_entry(const std::string& tensor, const Json& json, const std::string
 }  // namespace
 
 std::vector<std::uint8_t> encode_safetensors(const TensorFile& file) {
-  Json header = Json::object();
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
+  std::set<std::string> names = {"__metadata__"};
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : file.tensors) {
-    check(name != "__metadata__" && !header.contains(name), "safetensors: the name \"", name,
-          "\" is used twice");
+    check(names.insert(name).second, "safetensors: the name \"", name, "\" is used twice");
+    check(tensor.defined(), "safetensors: tensor \"", name, "\" is not defined");
     const std::uint64_t size = static_cast<std::uint64_t>(tensor.numel()) * sizeof(Scalar);
     header[name] = {{"dtype", kScalarType},
                     {"shape", tensor.shape().extents()},
                     {"data_offsets", {offset, offset + size}}};
     offset += size;
   }
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const nlohmann::json::exception&) {
+    throw std::invalid_argument("safetensors: a name or a metadata string is not UTF-8");
+  }
   text.append((8 - text.size() % 8) % 8, ' ');  // the numbers start at a multiple of 8
 
   std::vector<std::uint8_t> bytes(8 + text.size() + offset);
@@ -151,17 +193,37 @@ std::vector<std::uint8_t> encode_safetensors(const TensorFile& file) {
   return bytes;
 }
 
-TensorFile decode_safetensors(std::span<const std::uint8_t> bytes, const std::string& name) {
-  check(bytes.size() >= 8, name, ": not a safetensors file: ", bytes.size(), " bytes");
+namespace {
+
+/// Fills a span with the file's bytes from an offset on.
+using ReadAt = std::function<void(std::uint64_t offset, std::span<std::uint8_t> bytes)>;
+
+/// Reads a tensor's numbers piece by piece through `f`, which makes a Scalar of a From.
+template <class From>
+void read_numbers(const ReadAt& read, std::uint64_t offset, std::span<Scalar> numbers,
+                  Scalar (*f)(From)) {
+  std::vector<From> piece(std::min(numbers.size(), kPieceBytes / sizeof(From)));
+  while (!numbers.empty()) {
+    const std::size_t n = std::min(numbers.size(), piece.size());
+    read(offset, {reinterpret_cast<std::uint8_t*>(piece.data()), n * sizeof(From)});
+    std::transform(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(n), numbers.begin(),
+                   f);
+    numbers = numbers.subspan(n);
+    offset += n * sizeof(From);
+  }
+}
+
+TensorFile decode(std::uint64_t size, const ReadAt& read, const std::string& name) {
+  check(size >= 8, name, ": not a safetensors file: ", size, " bytes");
   std::uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), 8);
-  check(length <= kMaxHeaderBytes && length <= bytes.size() - 8, name,
+  read(0, {reinterpret_cast<std::uint8_t*>(&length), 8});
+  check(length <= kMaxHeaderBytes && length <= size - 8, name,
         ": not a safetensors file: a header of ", length, " bytes is announced, the file has ",
-        bytes.size());
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + 8, length);
+        size);
+  std::string text(static_cast<std::size_t>(length), ' ');
+  read(8, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
   check(text.starts_with('{'), name, ": not a safetensors file: the header must start with {");
   const Json header = parse_header(text, name);
-  check(header.is_object(), name, ": the header must be an object");
 
   TensorFile file;
   std::vector<Entry> entries;
@@ -186,21 +248,31 @@ TensorFile decode_safetensors(std::span<const std::uint8_t> bytes, const std::st
           expected);
     expected = entry.end;
   }
-  const std::span<const std::uint8_t> body = bytes.subspan(8 + length);
-  check(expected == body.size(), name, ": the tensors take ", expected, " bytes, the file has ",
-        body.size(), " for them");
+  const std::uint64_t body = 8 + length;
+  check(expected == size - body, name, ": the tensors take ", expected, " bytes, the file has ",
+        size - body, " for them");
 
-  for (const Entry& entry : entries) {
-    Tensor tensor = Tensor::empty(entry.shape);
-    const std::uint8_t* place = body.data() + entry.begin;
-    const auto same = [](auto value) { return value; };
-    if (entry.dtype == "F32") convert<float>(place, tensor.data(), same);
-    if (entry.dtype == "F64") convert<double>(place, tensor.data(), same);
-    if (entry.dtype == "F16") convert<std::uint16_t>(place, tensor.data(), half_to_float);
-    if (entry.dtype == "BF16") convert<std::uint16_t>(place, tensor.data(), bfloat_to_float);
-    file.tensors.emplace_back(entry.name, std::move(tensor));
-  }
+  for (const Entry& entry : entries) try {
+      Tensor tensor = Tensor::empty(entry.shape);
+      const std::uint64_t place = body + entry.begin;
+      if (entry.dtype == "F32") read_numbers(read, place, tensor.data(), from_float);
+      if (entry.dtype == "F64") read_numbers(read, place, tensor.data(), from_double);
+      if (entry.dtype == "F16") read_numbers(read, place, tensor.data(), from_half);
+      if (entry.dtype == "BF16") read_numbers(read, place, tensor.data(), from_bfloat);
+      file.tensors.emplace_back(entry.name, std::move(tensor));
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument(concat(name, ": tensor \"", entry.name, "\": ", error.what()));
+    }
   return file;
+}
+
+}  // namespace
+
+TensorFile decode_safetensors(std::span<const std::uint8_t> bytes, const std::string& name) {
+  const auto read = [bytes](std::uint64_t offset, std::span<std::uint8_t> to) {
+    if (!to.empty()) std::memcpy(to.data(), bytes.data() + offset, to.size());
+  };
+  return decode(bytes.size(), read, name);
 }
 
 void save_safetensors(const std::filesystem::path& path, const TensorFile& file) {
@@ -208,7 +280,12 @@ void save_safetensors(const std::filesystem::path& path, const TensorFile& file)
 }
 
 TensorFile load_safetensors(const std::filesystem::path& path) {
-  return decode_safetensors(read_file(path, kMaxFileBytes), path.string());
+  // Piece by piece: the header is checked before anything is allocated for the numbers.
+  const InputFile file(path);
+  const auto read = [&](std::uint64_t offset, std::span<std::uint8_t> to) {
+    file.read_at(offset, to);
+  };
+  return decode(file.size(), read, path.string());
 }
 
 }  // namespace boxgrad

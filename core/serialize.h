@@ -12,7 +12,8 @@
 
 namespace boxgrad {
 
-/// What a safetensors file holds: tensors by name, in the order of the file, and strings.
+/// What a safetensors file holds: tensors by name, in the order of their places
+/// in the file (empty ones at the same place by name), and strings.
 struct TensorFile {
   std::vector<std::pair<std::string, Tensor>> tensors;
   std::map<std::string, std::string> metadata;
@@ -21,12 +22,14 @@ struct TensorFile {
 /// The bytes of a safetensors file: the header's length (8 bytes, little-endian), a JSON header
 /// with dtype, shape and place of every tensor, then the numbers back to back. Numbers are F32, or
 /// F64 in the double build. A rank-0 tensor does not exist here; a scalar is written as [1].
-/// Throws std::invalid_argument for two tensors of one name.
+/// Throws std::invalid_argument for two tensors of one name, a tensor that is not defined, and text
+/// that is not UTF-8.
 std::vector<std::uint8_t> encode_safetensors(const TensorFile& file);
 
 /// Reads such bytes, strictly: nothing is taken from a file that is damaged in any part.
 ///
-///   dtype      F32, F64, F16, BF16 become Scalar; others are refused in words
+///   dtype      F32, F64, F16, BF16 become Scalar; others are refused in words, and so is an F64
+///              that a float cannot hold
 ///   header     valid JSON of at most 100 MB without repeated keys
 ///   shape      extents >= 0 whose product fits; the bytes must be exactly that many
 ///   places     inside the file, without overlaps and without holes, up to the last byte

@@ -29,6 +29,14 @@ TEST_CASE("NonFiniteCheck names the first op that is not finite", "[nan_check]")
   }
 }
 
+TEST_CASE("NonFiniteCheck does not blame an op for its inputs", "[nan_check]") {
+  const Tensor good({2}, {1, 2}), bad({2}, {1, std::numeric_limits<Scalar>::infinity()});
+  const NonFiniteCheck check;
+  CHECK_THROWS_WITH(add(good, bad),
+                    "op \"add\" outside of any module gave a value of shape [2] whose element 1 is "
+                    "inf; its input 1 was not finite already");
+}
+
 TEST_CASE("find_non_finite", "[nan_check]") {
   const std::vector<Scalar> numbers = {1, 2, std::numeric_limits<Scalar>::quiet_NaN()};
   CHECK(find_non_finite(numbers) == 2);

@@ -70,13 +70,36 @@ TEST_CASE("safetensors: every float type becomes Scalar", "[serialize]") {
       file_of(concat("{", entry("x", "BF16", "[2]", "[0,4]"), "}"), {0xc0, 0x3f, 0x80, 0xff}), "f");
   CHECK(bf16.tensors[0].second.data()[0] == Scalar(1.5));
   CHECK(std::isinf(bf16.tensors[0].second.data()[1]));
-  Bytes eight(8);
-  const double tenth = 0.1;
-  std::memcpy(eight.data(), &tenth, 8);
-  const TensorFile f64 =
-      decode_safetensors(file_of(concat("{", entry("x", "F64", "[]", "[0,8]"), "}"), eight), "f");
-  CHECK(f64.tensors[0].second.shape() == Shape{1});
-  CHECK(f64.tensors[0].second.item() == Scalar(0.1));
+  // Denormals survive, sign included, in either build: 2^-133 in bfloat16, -2^-149 in float.
+  const TensorFile small =
+      decode_safetensors(file_of(concat("{", entry("x", "BF16", "[1]", "[0,2]"), ",",
+                                        entry("y", "F32", "[1]", "[2,6]"), "}"),
+                                 {0x01, 0x00, 0x01, 0x00, 0x00, 0x80}),
+                         "f");
+  // Compared by their bits in float, as the processor may take denormals for zero.
+  const Scalar bf = small.tensors[0].second.item(), f32 = small.tensors[1].second.item();
+  if constexpr (sizeof(Scalar) == sizeof(float)) {
+    CHECK(std::memcmp(&bf, "\x00\x00\x01\x00", 4) == 0);
+    CHECK(std::memcmp(&f32, "\x01\x00\x00\x80", 4) == 0);
+  } else {
+    CHECK(bf == std::ldexp(Scalar(1), -133));
+    CHECK(f32 == -std::ldexp(Scalar(1), -149));
+  }
+  const auto f64 = [](double value) {
+    Bytes eight(8);
+    std::memcpy(eight.data(), &value, 8);
+    return decode_safetensors(file_of(concat("{", entry("x", "F64", "[]", "[0,8]"), "}"), eight),
+                              "f")
+        .tensors[0]
+        .second;
+  };
+  CHECK(f64(0.1).shape() == Shape{1});
+  CHECK(f64(0.1).item() == Scalar(0.1));
+  CHECK(std::isinf(f64(-INFINITY).item()));
+  if (sizeof(Scalar) == sizeof(float))
+    CHECK_THROWS_WITH(f64(1e39), "f: tensor \"x\": the number 1e+39 is too large for a float");
+  else
+    CHECK(f64(1e39).item() == Scalar(1e39));
 }
 
 TEST_CASE("safetensors: damaged files are refused in words", "[serialize][errors]") {
@@ -101,7 +124,7 @@ TEST_CASE("safetensors: damaged files are refused in words", "[serialize][errors
       {concat("{", entry("x", "F32", "[4294967296,4294967296]", "[0,0]"), "}"), 0,
        "f: tensor \"x\": Shape: 4294967296 x 4294967296 is too large"},
       {concat("{", entry("x", "F32", "[4611686018427387904]", "[0,0]"), "}"), 0,
-       "f: tensor \"x\": : 4611686018427387904 x 4 is too large"},
+       "f: tensor \"x\": bytes: 4611686018427387904 x 4 is too large"},
       {"{\"x\":{\"dtype\":\"F32\"}}", 0, "f: tensor \"x\": needs dtype, shape and data_offsets"},
       {"{\"__metadata__\":{\"a\":1}}", 0, "f: __metadata__ \"a\" must be a string"},
   };
@@ -135,4 +158,30 @@ TEST_CASE("safetensors: no truncation and no flipped byte does harm", "[serializ
       }
     }
   CHECK(accepted > 0);  // a changed number or name is still a valid file: hashes are for that
+}
+
+TEST_CASE("safetensors: what cannot be read again is not written", "[serialize][errors]") {
+  TensorFile file;
+  file.tensors = {{"x", Tensor()}};
+  CHECK_THROWS_WITH(encode_safetensors(file), "safetensors: tensor \"x\" is not defined");
+  file.tensors = {{"\xff", Tensor({1})}};
+  CHECK_THROWS_WITH(encode_safetensors(file), ContainsSubstring("not UTF-8"));
+  file.tensors = {{"__metadata__", Tensor({1})}};
+  CHECK_THROWS_WITH(encode_safetensors(file), ContainsSubstring("used twice"));
+}
+
+TEST_CASE("safetensors: large files in pieces, large headers in time", "[serialize]") {
+  const auto path = std::filesystem::temp_directory_path() / "boxgrad_test_large.safetensors";
+  const Tensor numbers = Tensor::arange(100003);  // several pieces and a part of one
+  save_safetensors(path, {{{"x", numbers}}, {}});
+  CHECK(load_safetensors(path).tensors[0].second.to_vector() == numbers.to_vector());
+  // A sparse file of 2^40 bytes is refused by its header, not by running out of memory.
+  std::filesystem::resize_file(path, std::uintmax_t{1} << 40);
+  CHECK_THROWS_WITH(load_safetensors(path), ContainsSubstring("for them"));
+  std::filesystem::remove(path);
+
+  std::string header = "{";
+  for (int i = 0; i < 20000; ++i)
+    header += (i ? "," : "") + entry(std::to_string(i), "F32", "[0]", "[0,0]");
+  CHECK(decode_safetensors(file_of(header + "}", {}), "f").tensors.size() == 20000);
 }
