@@ -18,7 +18,7 @@ struct SeparableStage {
 struct SeparableNetOptions {
   std::int64_t stem_channels = 16;
   std::int64_t stem_kernel = 3, stem_stride = 2;
-  std::vector<SeparableStage> stages;
+  std::vector<SeparableStage> stages = {};
   /// Batch norm and ReLU also between depthwise and pointwise, as in MobileNet. In small networks
   /// they are a third of the step and gain nothing.
   bool normalize_depthwise = false;

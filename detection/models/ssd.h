@@ -30,23 +30,23 @@ enum class BoxLoss {
 };
 
 struct SsdOptions {
-  std::int64_t num_classes = 0;     ///< without background
-  std::vector<AnchorLevel> levels;  ///< one per map of the backbone
-  std::int64_t head_kernel = 3;     ///< 1 or 3
-  bool separable_head = false;      ///< 3x3 depthwise before a 1x1 head
+  std::int64_t num_classes = 0;          ///< without background
+  std::vector<AnchorLevel> levels = {};  ///< one per map of the backbone
+  std::int64_t head_kernel = 3;          ///< 1 or 3
+  bool separable_head = false;           ///< 3x3 depthwise before a 1x1 head
   /// Chance of an object that the first, untrained head predicts: the background's bias is set so
   /// that a network full of background starts without a huge loss. 0 leaves the biases at 0.
   double prior = 0.01;
 
   AnchorSampling sampling = AnchorSampling::ssd;
   Scalar match_iou = Scalar(0.5);
-  MiningOptions mining;
-  MinibatchOptions minibatch;
+  MiningOptions mining = {};
+  MinibatchOptions minibatch = {};
   BoxLoss box_loss = BoxLoss::smooth_l1;
   double box_weight = 1;  ///< alpha: total = class + alpha * box
   BoxWeights box_weights = kBoxWeights;
 
-  PostprocessOptions postprocess;  ///< of detect()
+  PostprocessOptions postprocess = {};  ///< of detect()
 };
 
 /// What one image's anchors were matched to and which of them learned: for pictures and tests.

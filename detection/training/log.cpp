@@ -9,19 +9,38 @@ namespace boxgrad::detection {
 
 using Json = nlohmann::json;
 
+namespace {
+
+Json to_json(const TrainingRecord& r) {
+  Json parts = Json::array();
+  for (const auto& [name, value] : r.parts) parts.push_back({name, value});
+  return {{"iteration", r.iteration},
+          {"seconds", r.seconds},
+          {"loss", r.loss},
+          {"parts", parts},
+          {"rate", r.rate},
+          {"images_per_second", r.images},
+          {"positives_per_image", r.positives}};
+}
+
+TrainingRecord record_from(const Json& json) {
+  TrainingRecord r{.iteration = json.at("iteration"),
+                   .seconds = json.at("seconds"),
+                   .loss = json.at("loss"),
+                   .rate = json.at("rate"),
+                   .images = json.at("images_per_second"),
+                   .positives = json.at("positives_per_image")};
+  for (const Json& part : json.at("parts"))
+    r.parts.emplace_back(part.at(0).get<std::string>(), part.at(1).get<double>());
+  return r;
+}
+
+}  // namespace
+
 std::string TrainingLog::to_json() const {
   Json json = {{"steps", Json::array()}, {"validations", Json::array()}};
-  for (const TrainingRecord& r : steps) {
-    Json parts = Json::array();
-    for (const auto& [name, value] : r.parts) parts.push_back({name, value});
-    json["steps"].push_back({{"iteration", r.iteration},
-                             {"seconds", r.seconds},
-                             {"loss", r.loss},
-                             {"parts", parts},
-                             {"rate", r.rate},
-                             {"images_per_second", r.images},
-                             {"positives_per_image", r.positives}});
-  }
+  json["pending"] = detection::to_json(pending);
+  for (const TrainingRecord& r : steps) json["steps"].push_back(detection::to_json(r));
   for (const ValidationRecord& v : validations)
     json["validations"].push_back({{"iteration", v.iteration},
                                    {"seconds", v.seconds},
@@ -34,18 +53,8 @@ TrainingLog TrainingLog::from_json(const std::string& text) {
   TrainingLog log;
   try {
     const Json json = Json::parse(text);
-    for (const Json& r : json.at("steps")) {
-      TrainingRecord record{r.at("iteration"),
-                            r.at("seconds"),
-                            r.at("loss"),
-                            {},
-                            r.at("rate"),
-                            r.at("images_per_second"),
-                            r.at("positives_per_image")};
-      for (const Json& part : r.at("parts"))
-        record.parts.emplace_back(part.at(0).get<std::string>(), part.at(1).get<double>());
-      log.steps.push_back(std::move(record));
-    }
+    log.pending = record_from(json.at("pending"));
+    for (const Json& r : json.at("steps")) log.steps.push_back(record_from(r));
     for (const Json& v : json.at("validations"))
       log.validations.push_back(
           {v.at("iteration"), v.at("seconds"), v.at("ap50"), v.at("ap50_class_agnostic")});

@@ -14,7 +14,7 @@ struct TrainingRecord {
   std::int64_t iteration = 0;  ///< steps done so far
   double seconds = 0;          ///< of training so far, earlier runs of a resumed training included
   double loss = 0;
-  std::vector<std::pair<std::string, double>> parts;
+  std::vector<std::pair<std::string, double>> parts = {};
   double rate = 0;       ///< learning rate at the end
   double images = 0;     ///< per second
   double positives = 0;  ///< anchors or regions per image that had an object to predict
@@ -32,6 +32,9 @@ struct ValidationRecord {
 struct TrainingLog {
   std::vector<TrainingRecord> steps;
   std::vector<ValidationRecord> validations;
+  /// Sums since the last record, not yet a mean: kept so that a resumed run goes on inside one.
+  /// `iteration` and `seconds` are those of the last record; `images` counts images.
+  TrainingRecord pending;
 
   std::string to_json() const;
   /// Throws std::invalid_argument when the text is not what to_json() writes.

@@ -93,17 +93,11 @@ class Run {
   TrainingSummary run() {
     if (options_.resume) restore();
     detector_.train();
-    Loader loader(dataset_, {.batch_size = static_cast<int>(options_.batch_size),
-                             .seed = options_.seed,
-                             .start_iteration = iteration_,
-                             .threads = options_.loader_threads,
-                             .transform = transform_,
-                             .batch = preparation_.batch});
     const InterruptGuard interrupt;
-    if (options_.minutes > 0 && !fixed_) measure(loader);
+    if (options_.minutes > 0 && !fixed_) measure();
+    Loader loader = make_loader();
     const nn::Schedule schedule = options_.schedule ? options_.schedule(total_) : nn::constant();
     Progress progress("training", total_);
-    begin_record();
     resume_clock();
     while (iteration_ < total_ && !interrupt.requested()) {
       step(loader.next(), schedule);
@@ -129,6 +123,15 @@ class Run {
   }
 
  private:
+  Loader make_loader() const {
+    return Loader(dataset_, {.batch_size = static_cast<int>(options_.batch_size),
+                             .seed = options_.seed,
+                             .start_iteration = iteration_,
+                             .threads = options_.loader_threads,
+                             .transform = transform_,
+                             .batch = preparation_.batch});
+  }
+
   // --- one step -------------------------------------------------------------------------------
 
   void step(const Batch& batch, const nn::Schedule& schedule) {
@@ -148,13 +151,14 @@ class Run {
     ++iteration_;
     average_.update(iteration_);
 
-    sum_loss_ += last_loss_;
-    if (sum_parts_.empty())
-      for (const auto& [name, value] : loss.parts) sum_parts_.emplace_back(name, 0.0);
-    for (std::size_t k = 0; k < sum_parts_.size(); ++k)
-      sum_parts_[k].second += loss.parts[k].second;
-    sum_positives_ += static_cast<double>(loss.positives);
-    sum_images_ += static_cast<double>(batch.size());
+    TrainingRecord& sums = log_.pending;
+    sums.loss += last_loss_;
+    if (sums.parts.empty())
+      for (const auto& [name, value] : loss.parts) sums.parts.emplace_back(name, 0.0);
+    for (std::size_t k = 0; k < sums.parts.size(); ++k)
+      sums.parts[k].second += loss.parts[k].second;
+    sums.positives += static_cast<double>(loss.positives);
+    sums.images += static_cast<double>(batch.size());
   }
 
   /// Repeats a step that went wrong, with the same random numbers and every op watched.
@@ -188,25 +192,25 @@ class Run {
   }
   double seconds() const { return seconds_ + (resumed_ ? seconds_since(*resumed_) : 0); }
 
-  /// Fixes the number of steps that fit into the time: times some steps and then puts everything
-  /// back, so that the run itself is the same as with that number given.
-  void measure(Loader& loader) {
-    constexpr int kWarmUp = 3, kTimed = 12;
-    nn::StateDict model, optimizer;
+  /// Fixes the number of steps that fit into the time: times some steps, the making of their images
+  /// included, and puts everything back, so that the run is the same as with that number given.
+  void measure() {
+    constexpr int kWarmUp = 4, kTimed = 16;
+    nn::StateDict model;
     for (const auto& [name, tensor] : detector_.state_dict())
       model.emplace_back(name, tensor.clone());
-    optimizer = optimizer_.state_dict();
-    const nn::StateDict average = average_.state_dict();
+    const nn::StateDict optimizer = optimizer_.state_dict(), average = average_.state_dict();
     const Random random = default_random();
-    const Batch batch = loader.next();
+
+    Loader loader = make_loader();
     const nn::Schedule still = nn::constant(0);
     Clock::time_point start;
     for (int i = 0; i < kWarmUp + kTimed; ++i) {
       if (i == kWarmUp) start = Clock::now();
-      step(batch, still);
+      step(loader.next(), still);
     }
     const double step_seconds = seconds_since(start) / kTimed;
-    // Images must be made as well: time a second batch that is not ready yet.
+
     detector_.load_state_dict(model);
     optimizer_.load_state_dict(optimizer);
     if (options_.average_decay > 0) average_.load_state_dict(average);
@@ -214,35 +218,29 @@ class Run {
     iteration_ = 0;
     total_ =
         std::max<std::int64_t>(1, static_cast<std::int64_t>(options_.minutes * 60 / step_seconds));
-    begin_record();
   }
 
   // --- what is written down -------------------------------------------------------------------
 
-  void begin_record() {
-    sum_loss_ = sum_positives_ = sum_images_ = 0;
-    sum_parts_.clear();
-    record_iteration_ = iteration_;
-    record_seconds_ = seconds();
-  }
-
+  /// Turns the sums since the last record into means.
   void record(const nn::Schedule& schedule) {
-    const double steps = static_cast<double>(iteration_ - record_iteration_);
-    if (steps == 0) return;
+    const TrainingRecord& sums = log_.pending;
+    const double steps = static_cast<double>(iteration_ - sums.iteration);
     TrainingRecord r;
     r.iteration = iteration_;
     r.seconds = seconds();
-    r.loss = sum_loss_ / steps;
-    for (const auto& [name, value] : sum_parts_) r.parts.emplace_back(name, value / steps);
+    r.loss = sums.loss / steps;
+    for (const auto& [name, value] : sums.parts) r.parts.emplace_back(name, value / steps);
     r.rate = optimizer_.rate() * schedule(iteration_ - 1);
-    r.images = sum_images_ / std::max(r.seconds - record_seconds_, 1e-9);
-    r.positives = sum_positives_ / sum_images_;
+    r.images = sums.images / std::max(r.seconds - sums.seconds, 1e-9);
+    r.positives = sums.positives / sums.images;
+    log_.pending = {.iteration = r.iteration, .seconds = r.seconds};
     log_.steps.push_back(std::move(r));
-    begin_record();
   }
 
   void validate(std::int64_t images) {
     if (validation_ == nullptr) return;
+    const bool running = resumed_.has_value();
     pause_clock();
     average_.swap();
     const Answers answers = detect_all(detector_, *validation_, preparation_, images);
@@ -252,8 +250,7 @@ class Run {
                             static_cast<std::int64_t>(validation_->class_names().size()));
     log_.validations.push_back(
         {iteration_, seconds_, result.mean_ap.value_or(0), result.class_agnostic.ap.value_or(0)});
-    resume_clock();
-    record_seconds_ = seconds() - (seconds() - record_seconds_);
+    if (running) resume_clock();
   }
 
   void save() {
@@ -310,10 +307,7 @@ class Run {
   std::optional<Clock::time_point> resumed_;
   TrainingLog log_;
 
-  // Since the last record.
-  double last_loss_ = 0, sum_loss_ = 0, sum_positives_ = 0, sum_images_ = 0, record_seconds_ = 0;
-  std::vector<std::pair<std::string, double>> sum_parts_;
-  std::int64_t record_iteration_ = 0;
+  double last_loss_ = 0;
 };
 
 }  // namespace

@@ -23,7 +23,7 @@ struct TrainerOptions {
   std::uint64_t seed = 0;  ///< order of the images, augmentation, sampling
 
   /// Makes the schedule of the learning rate once the number of steps is known; none: constant.
-  std::function<nn::Schedule(std::int64_t iterations)> schedule;
+  std::function<nn::Schedule(std::int64_t iterations)> schedule = {};
   double clip_norm = 0;  ///< if > 0: gradients are scaled down to this length
   /// If > 0: a running mean of the weights with this decay is kept, and is what validation, the
   /// end of train() and the saved model use ("Polyak averaging"; SSDs gain one or two points).
@@ -33,7 +33,7 @@ struct TrainerOptions {
   std::int64_t validate_every = 0;      ///< 0: only at the end, and not even then without a set
   std::int64_t validation_images = -1;  ///< of such a look; -1: all
   std::int64_t checkpoint_every = 500;  ///< 0: only at the end
-  std::filesystem::path out;            ///< empty: nothing is written
+  std::filesystem::path out = {};       ///< empty: nothing is written
   bool resume = false;                  ///< go on from the checkpoint in `out`
   std::string config = "{}";            ///< JSON of everything that a resumed run must agree on
   int loader_threads = 1;

@@ -1,0 +1,189 @@
+// detection/models/ssd.cpp, detection/models/separable_net.cpp and detection/models/ssd_small.cpp.
+#include <cmath>
+
+#include "core/ops.h"
+#include "core/parallel.h"
+#include "detection/models/ssd.h"
+#include "detection/models/ssd_small.h"
+#include "layers/activation.h"
+#include "tests/check_gradients.h"
+#include "tests/toy_detector.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+
+namespace {
+
+Batch toy_batch(std::int64_t images) {
+  const ToyDataset data;
+  std::vector<Sample> samples;
+  for (std::int64_t i = 0; i < images; ++i) samples.push_back(data.get(i));
+  return collate(samples);
+}
+
+}  // namespace
+
+TEST_CASE("Ssd: heads line up with the anchors", "[ssd]") {
+  const auto model = make_toy();
+  const Batch batch = toy_batch(3);
+  const Ssd::Heads heads = model->heads(batch.images);
+  CHECK(heads.anchors.shape() == Shape{8 * 8 * 2, 4});
+  CHECK(heads.logits.shape() == Shape{3, 128, 3});
+  CHECK(heads.offsets.shape() == Shape{3, 128, 4});
+  // The second anchor of the second cell: 12 px around (6, 2).
+  CHECK(slice(heads.anchors, 0, 3, 4).to_vector() == std::vector<Scalar>{0, -4, 12, 8});
+}
+
+TEST_CASE("Ssd: the prior makes an untrained network say background", "[ssd]") {
+  const auto model = make_toy({.prior = 0.01});
+  const auto heads = model->heads(Tensor({1, 32, 32, 3}));
+  // Batch norm of a black image gives 0 everywhere, so only biases speak.
+  const Tensor probability = softmax(heads.logits);
+  double background = 0;
+  for (std::int64_t a = 0; a < 128; ++a) background += double(probability.at({0, a, 0})) / 128;
+  CHECK(background == Approx(0.99).margin(0.005));
+}
+
+TEST_CASE("Ssd: the three ways to choose anchors and their normalisers", "[ssd]") {
+  const Batch batch = toy_batch(4);
+  Random random(1);
+  const auto ssd = make_toy();
+  const DetectorLoss a = ssd->loss(batch, random);
+  CHECK(a.positives >= 4);
+  CHECK(a.negatives == 3 * a.positives);
+  CHECK(double(a.total.item()) == Approx(a.parts[0].second + a.parts[1].second));
+
+  const auto all = make_toy({.sampling = AnchorSampling::all});
+  const DetectorLoss b = all->loss(batch, random);
+  CHECK(b.positives == a.positives);
+  CHECK(b.negatives == 4 * 128 - a.positives);
+  CHECK(b.parts[1].second == Approx(a.parts[1].second));  // the same boxes over the same N
+
+  const auto notes = make_toy({.sampling = AnchorSampling::notes});
+  const DetectorLoss c = notes->loss(batch, random);
+  CHECK(c.positives + c.negatives <= 4 * 64);
+  for (const AnchorAssignment& image : notes->last_assignment()) {
+    CHECK(image.selection.positives.size() <= 16);
+    CHECK(image.selection.negatives.size() == 3 * image.selection.positives.size());
+  }
+  // L_class over N_total: about four times smaller than over N_p for a 3:1 batch.
+  CHECK(c.parts[0].second < a.parts[0].second);
+}
+
+TEST_CASE("Ssd: images without objects give 0, not NaN, and negatives when asked", "[ssd]") {
+  Batch batch = toy_batch(2);
+  for (Target& target : batch.targets) target = Target();
+  Random random(1);
+  const DetectorLoss none = make_toy()->loss(batch, random);
+  CHECK(none.total.item() == 0);
+  CHECK(none.positives + none.negatives == 0);
+  const DetectorLoss some = make_toy({.mining = {.min_negatives = 5}})->loss(batch, random);
+  CHECK(some.negatives == 10);
+  CHECK(some.total.item() > 0);
+}
+
+TEST_CASE("Ssd: gradients of the whole loss", "[ssd][gradcheck]") {
+  for (const BoxLoss box_loss : {BoxLoss::smooth_l1, BoxLoss::decoded_l2}) {
+    const auto model = make_toy({.sampling = AnchorSampling::all, .box_loss = box_loss});
+    const Batch batch = toy_batch(2);
+    Tensor bias;
+    for (const auto& [name, tensor] : model->parameters())
+      if (name == "box_head1.bias") bias = tensor;
+    REQUIRE(bias.defined());
+    const auto loss = [&](const std::vector<Tensor>& in) {
+      Random random(1);
+      // The bias under test, in the place of the model's own: through index_select, decode, losses.
+      const auto heads = model->heads(batch.images);
+      const auto offsets = reshape(heads.offsets, {2, 64, 8}) + in[0];
+      return sum(square(reshape(offsets, {2, 128, 4})));
+    };
+    check_gradients(loss, {Tensor::randn({8}, default_random())},
+                    {.step = sizeof(Scalar) == 8 ? 1e-6 : 1e-1});
+    Random random(1);
+    model->zero_grad();
+    model->loss(batch, random).total.backward();
+    for (const auto& [name, tensor] : model->parameters()) {
+      INFO(name);
+      CHECK(tensor.has_grad());
+    }
+  }
+}
+
+TEST_CASE("Ssd: the same bits for any number of threads", "[ssd]") {
+  const int before = num_threads();
+  const Batch batch = toy_batch(6);
+  std::vector<Scalar> first;
+  for (const int threads : {1, 2, 3, 4, 8}) {
+    set_num_threads(threads);
+    const auto model = make_toy({.sampling = AnchorSampling::notes});
+    Random random(1);
+    const DetectorLoss loss = model->loss(batch, random);
+    loss.total.backward();
+    std::vector<Scalar> numbers{loss.total.item()};
+    for (const auto& [name, tensor] : model->parameters())
+      for (const Scalar v : tensor.grad().to_vector()) numbers.push_back(v);
+    if (first.empty()) first = numbers;
+    CHECK(numbers == first);
+  }
+  set_num_threads(before);
+}
+
+TEST_CASE("Ssd: detections stay inside each image of a padded batch", "[ssd]") {
+  const auto model = make_toy({.prior = 0.5});
+  Batch batch = toy_batch(2);
+  batch.infos[1].width = 16;
+  batch.infos[1].height = 20;
+  model->eval();
+  const std::vector<Detections> found = model->detect(batch);
+  REQUIRE(found.size() == 2);
+  REQUIRE(found[1].scores.size() > 0);
+  for (std::size_t i = 0; i < found[1].scores.size(); ++i) {
+    CHECK(found[1].boxes.at({std::int64_t(i), 2}) <= 16);
+    CHECK(found[1].boxes.at({std::int64_t(i), 3}) <= 20);
+    CHECK(found[1].labels[i] >= 1);
+  }
+}
+
+TEST_CASE("Ssd explains what does not fit", "[ssd][errors]") {
+  SeparableNetOptions net;
+  net.stages = {{.channels = 8, .output = true}};
+  const auto backbone = std::make_shared<SeparableNet>(net);
+  SsdOptions options;
+  options.levels = {{{{8, 8}}, 4}, {{{16, 16}}, 8}};
+  CHECK_THROWS_WITH(Ssd(backbone, options), "Ssd: num_classes must be >= 1, got 0");
+  options.num_classes = 2;
+  CHECK_THROWS_WITH(Ssd(backbone, options), "Ssd: the backbone has 1 maps, the anchors 2 levels");
+  CHECK_THROWS_WITH(SeparableNet({}), "SeparableNet: at least one stage must be an output");
+}
+
+TEST_CASE("SeparableNet: maps, strides and channels", "[ssd]") {
+  SeparableNetOptions net;
+  net.stages = {{.channels = 8, .stride = 2, .output = true},
+                {.channels = 12, .blocks = 2, .stride = 2, .output = true}};
+  net.normalize_depthwise = true;
+  SeparableNet backbone(net);
+  const auto maps = backbone.maps(Tensor::rand({2, 32, 48, 3}));
+  CHECK(maps[0].shape() == Shape{2, 8, 12, 8});
+  CHECK(maps[1].shape() == Shape{2, 4, 6, 12});
+  CHECK(backbone.channels() == std::vector<std::int64_t>{8, 12});
+}
+
+TEST_CASE("make_ssd_small and anchor_sides", "[ssd]") {
+  SsdSmallOptions options;
+  options.ssd.num_classes = 10;
+  const auto model = make_ssd_small(options);
+  CHECK(model->heads(Tensor({1, 128, 128, 3})).anchors.size(0) == 1920);
+  options.sides = {1, 2, 3};
+  CHECK_THROWS_WITH(make_ssd_small(options),
+                    "make_ssd_small: sides must be 4 (two maps) or 6 (three maps), got 3");
+  options.sides = {10, 14, 20, 28, 40, 56};
+  CHECK(make_ssd_small(options)->heads(Tensor({1, 64, 64, 3})).anchors.size(0) ==
+        (64 + 16 + 4) * 6);
+
+  const ToyDataset data(12);  // squares of 8 to 13 px
+  const auto sides = anchor_sides(data, {}, 4);
+  REQUIRE(sides.size() == 4);
+  CHECK(sides.front() >= 8);
+  CHECK(sides.back() <= Scalar(13.01));
+  CHECK(sides[1] / sides[0] == Approx(sides[3] / sides[2]));
+}
