@@ -182,6 +182,6 @@ TEST_CASE("safetensors: large files in pieces, large headers in time", "[seriali
 
   std::string header = "{";
   for (int i = 0; i < 20000; ++i)
-    header += (i ? "," : "") + entry(std::to_string(i), "F32", "[0]", "[0,0]");
-  CHECK(decode_safetensors(file_of(header + "}", {}), "f").tensors.size() == 20000);
+    header += concat(i ? "," : "", entry(std::to_string(i), "F32", "[0]", "[0,0]"));
+  CHECK(decode_safetensors(file_of(concat(header, "}"), {}), "f").tensors.size() == 20000);
 }
