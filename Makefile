@@ -16,12 +16,12 @@ FLAGS := -std=c++20 $(CXXFLAGS) $(if $(ARCH),-march=$(ARCH)) -fno-math-errno -fn
 LIBS  := -lopenblas -lpugixml -lz -pthread
 
 # Code that runs once, or waits for a disk, and comes with large headers: optimising it costs seconds
-# of building and gains nothing. The slowest to compile come first, so that they do not come last.
-COLD := $(wildcard core/program.cpp core/serialize.cpp detection/training/checkpoint.cpp \
-  detection/training/log.cpp detection/data/voc.cpp detection/data/voc_xml.cpp detection/data/voc_folder.cpp \
-  core/report.cpp core/charts.cpp core/charts_rows.cpp core/chart_frame.cpp core/svg.cpp core/graph.cpp core/graph_svg.cpp \
-  core/files.cpp core/gradcheck.cpp core/image_check.cpp core/image_check_jpeg.cpp core/progress.cpp \
-  layers/module.cpp layers/path_pattern.cpp)
+# of building and gains nothing.
+COLD := $(wildcard core/serialize.cpp \
+  core/report.cpp core/chart*.cpp core/svg.cpp core/graph*.cpp core/gradcheck.cpp \
+  core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp \
+  layers/module.cpp layers/path_pattern.cpp layers/count.cpp detection/data/voc*.cpp \
+  detection/training/*.cpp detection/models/*.cpp)
 
 # All cores, unless the command line says otherwise (make -j1).
 ifeq ($(MAKELEVEL),0)
@@ -36,7 +36,7 @@ Q := $(if $(filter 1,$(V)),,@)
 
 BIN     := $(BUILD)/bin
 OBJ     := $(BUILD)/obj
-SOURCES := $(COLD) $(filter-out $(COLD),$(sort $(shell find core layers detection -name '*.cpp' 2>/dev/null)))
+SOURCES := $(sort $(shell find core layers detection -name '*.cpp' 2>/dev/null))
 TESTS   := $(sort $(wildcard tests/*.cpp))
 TUTORIALS := $(sort $(patsubst tutorials/%/main.cpp,%,$(wildcard tutorials/*/main.cpp)))
 PROGRAMS  := $(TUTORIALS) $(patsubst tests/bench/%.cpp,%,$(wildcard tests/bench/layers_bench.cpp))
@@ -64,38 +64,42 @@ $(BUILD)/deps: tests/tools/deps.sh
 	  $(if $(filter demo test test-% bench tutorial-check,$(MAKECMDGOALS)),ensure,check)
 	@touch $@
 
-# The standard headers that almost every file includes, parsed once: a quarter of the time of a
-# whole build. Only for plain g++: ccache would have to be told, and clang stays to notice a file
-# that forgot an include.
-ifeq ($(CXX),g++)
-PRECOMPILED := $(BUILD)/std.h
-endif
-$(BUILD)/std.h: Makefile
+# The library is compiled in a few units: build/units/layers.cpp includes all of layers/, and so on.
+# Most of the time goes to headers, and this way they are read six times instead of a hundred.
+# UNITY=0 compiles each file alone: quicker while working on one file, slower for all of them. What
+# brings macros or very large headers stays alone.
+UNITY ?= 1
+ALONE := $(wildcard core/program.cpp core/image.cpp)
+UNITS := cold layers core detection $(basename $(notdir $(ALONE)))
+hot_in = $(filter $1/%,$(filter-out $(COLD) $(ALONE),$(SOURCES)))
+$(UNITS:%=$(BUILD)/units/%.cpp): private MEMBERS = $(or $(call hot_in,$*),$(filter core/$*.cpp,$(ALONE)),$(COLD))
+$(UNITS:%=$(BUILD)/units/%.cpp): $(BUILD)/units/%.cpp: FORCE
 	@mkdir -p $(@D)
-	@printf '#include <%s>\n' algorithm array atomic cmath cstdint filesystem fstream functional iomanip \
-	  limits map memory mutex optional set span sstream stdexcept string thread utility vector > $@.new
-	@cmp -s $@.new $@ || cp $@.new $@
-$(BUILD)/std.h.gch: $(BUILD)/std.h $(BUILD)/flags | $(BUILD)/deps
-	@echo "compile standard headers"
-	$(Q)$(CXX) $(FLAGS) -x c++-header $< -o $@
+	@printf '#include "%s"\n' $(MEMBERS) | cmp -s - $@ || printf '#include "%s"\n' $(MEMBERS) > $@
+$(BUILD)/units/%.o: $(BUILD)/units/%.cpp $(BUILD)/flags | $(BUILD)/deps
+	@echo "compile $*"
+	$(Q)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 
-$(call objects,$(COLD)): private FLAGS += -O1
-$(call objects,$(COLD)): private PRECOMPILED :=
-$(call objects,$(filter-out $(COLD),$(ALL_CPP))): $(PRECOMPILED:%=%.gch)
+$(call objects,$(COLD) core/program.cpp) $(BUILD)/units/cold.o $(BUILD)/units/program.o: private FLAGS += -O1
 $(OBJ)/%.o: %.cpp $(BUILD)/flags | $(BUILD)/deps
 	@mkdir -p $(@D)
 	@echo "compile $<"
-	$(Q)$(CXX) $(FLAGS) $(PRECOMPILED:%=-include %) -MMD -MP -c $< -o $@
+	$(Q)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 
-$(LIBRARY): $(call objects,$(SOURCES))
+ifeq ($(UNITY),1)
+LIBRARY_OBJECTS := $(UNITS:%=$(BUILD)/units/%.o)
+else
+LIBRARY_OBJECTS := $(call objects,$(SOURCES))
+endif
+$(LIBRARY): $(LIBRARY_OBJECTS)
 	@echo "archive $@"
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(TUTORIALS:%=$(BIN)/%): $(BIN)/%: $(OBJ)/tutorials/%/main.o $(LIBRARY)
+$(TUTORIALS:%=$(BIN)/%): $(BIN)/%: $(LIBRARY) $(OBJ)/tutorials/%/main.o
 	@mkdir -p $(@D)
 	@echo "link $@"
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
+	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(LIBRARY) -o $@ $(LIBS)
 
 $(BIN)/layers_bench $(BIN)/doctor: $(BIN)/%: $(LIBRARY)
 	@mkdir -p $(@D)
@@ -121,7 +125,7 @@ $(OBJ)/tests/coverage_listener.o: private FLAGS += -I$(BUILD)
 $(OBJ)/tests/coverage_listener.o: $(BUILD)/op_names.inc $(BUILD)/test_op_names.inc
 
 DEP_FILES := $(ALL_CPP:%.cpp=$(OBJ)/%.d)
--include $(wildcard $(DEP_FILES))
+-include $(wildcard $(DEP_FILES) $(UNITS:%=$(BUILD)/units/%.d))
 
 # --- running --------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ std::string description(const ChartOptions& options) {
 
 }  // namespace
 
-void Range::add(double v) {
+void AxisRange::add(double v) {
   v = std::clamp(v, -kLargest, kLargest);
   low = std::min(low, v);
   high = std::max(high, v);
@@ -36,8 +36,8 @@ std::vector<double> Axis::ticks(int count) const {
   return log ? log_ticks(low, high) : nice_ticks(low, high, count);
 }
 
-void Axis::set_ends(Range range, std::optional<double> fixed_low, std::optional<double> fixed_high,
-                    double air) {
+void Axis::set_ends(AxisRange range, std::optional<double> fixed_low,
+                    std::optional<double> fixed_high, double air) {
   const bool low_ok = fixed_low && drawable(*fixed_low);
   const bool high_ok = fixed_high && drawable(*fixed_high);
   if (range.empty()) {

@@ -12,7 +12,7 @@
 namespace boxgrad {
 
 /// Smallest and largest of the values shown so far.
-struct Range {
+struct AxisRange {
   double low = INFINITY, high = -INFINITY;
   void add(double v);
   bool empty() const { return !(low <= high); }
@@ -29,7 +29,7 @@ struct Axis {
   std::vector<double> ticks(int count) const;
 
   /// Chooses low and high: what the caller fixed, else the range and `air` times its length.
-  void set_ends(Range range, std::optional<double> fixed_low, std::optional<double> fixed_high,
+  void set_ends(AxisRange range, std::optional<double> fixed_low, std::optional<double> fixed_high,
                 double air);
 };
 

@@ -111,7 +111,7 @@ std::string line_chart(const std::vector<Series>& given, const ChartOptions& opt
   Axis x, y;
   x.log = options.log_x;
   y.log = options.log_y;
-  Range x_range, y_range;
+  AxisRange x_range, y_range;
   for (std::size_t n = 0; n < series.size(); ++n) {
     Series& s = series[n];
     if (s.x.empty())
@@ -171,7 +171,7 @@ Series smoothed(const Series& series, std::size_t window) {
   out.high.clear();
   for (std::size_t begin = 0; begin < series.y.size(); begin += window) {
     const std::size_t end = std::min(begin + window, series.y.size());
-    Range range;
+    AxisRange range;
     double sum_x = 0, sum_y = 0, count = 0;
     for (std::size_t i = begin; i < end; ++i) {
       if (!std::isfinite(series.y[i])) continue;
@@ -193,7 +193,7 @@ std::string histogram(const std::vector<double>& values, int bins, const ChartOp
   check(bins > 0 && bins <= 1000, "histogram: bins must be in [1, 1000], got ", bins);
   check(!options.log_x, "histogram: a logarithmic x axis is not supported; take log10 of values");
   Axis x, y;
-  Range range;
+  AxisRange range;
   for (const double v : values)
     if (std::isfinite(v)) range.add(v);
   const bool empty = range.empty();
@@ -208,7 +208,7 @@ std::string histogram(const std::vector<double>& values, int bins, const ChartOp
   // Counts of zero cannot stand on a logarithmic axis; bars then begin at half a count.
   y.log = options.log_y;
   const double base = y.log ? 0.5 : 0;
-  Range count_range;
+  AxisRange count_range;
   count_range.add(base);
   for (const double count : counts) count_range.add(std::max(count, base));
   y.set_ends(count_range, options.y_min.value_or(base), options.y_max, 0.06);

@@ -25,29 +25,29 @@ double widest(const std::vector<std::string>& texts, double font_size, double li
 }
 
 // Stops of a perceptually even ramp from light to dark, and of one through white.
-using Color = std::array<double, 3>;
-constexpr std::array<Color, 5> kSequential = {
+using Rgb = std::array<double, 3>;
+constexpr std::array<Rgb, 5> kHeatSequential = {
     {{240, 245, 251}, {190, 215, 240}, {110, 169, 219}, {40, 112, 184}, {10, 52, 110}}};
-constexpr std::array<Color, 5> kDiverging = {
+constexpr std::array<Rgb, 5> kHeatDiverging = {
     {{29, 92, 170}, {140, 184, 224}, {247, 247, 247}, {240, 168, 130}, {190, 60, 20}}};
 
-Color ramp(const std::array<Color, 5>& stops, double part) {
+Rgb ramp(const std::array<Rgb, 5>& stops, double part) {
   const double at = std::clamp(part, 0.0, 1.0) * 4;
   const auto i = static_cast<std::size_t>(std::min(at, 3.0));
-  Color mixed{};
+  Rgb mixed{};
   for (std::size_t c = 0; c < 3; ++c)
     mixed[c] = stops[i][c] + (stops[i + 1][c] - stops[i][c]) * (at - static_cast<double>(i));
   return mixed;
 }
 
-std::string hex(const Color& color) {
+std::string hex(const Rgb& color) {
   char text[8];
   std::snprintf(text, sizeof text, "#%02x%02x%02x", static_cast<unsigned>(color[0]) & 255,
                 static_cast<unsigned>(color[1]) & 255, static_cast<unsigned>(color[2]) & 255);
   return text;
 }
 
-bool is_dark(const Color& c) { return 0.3 * c[0] + 0.59 * c[1] + 0.11 * c[2] < 145; }
+bool is_dark(const Rgb& c) { return 0.3 * c[0] + 0.59 * c[1] + 0.11 * c[2] < 145; }
 
 }  // namespace
 
@@ -168,8 +168,8 @@ std::string heat_map(const std::vector<std::string>& rows, const std::vector<std
     for (std::size_t c = 0; c < columns.size(); ++c) {
       const double v = values[r * columns.size() + c], x = left + cell * static_cast<double>(c);
       const double part = high > low ? (v / 2 - low / 2) / (high / 2 - low / 2) : 0.5;
-      const Color color = std::isfinite(v) ? ramp(diverging ? kDiverging : kSequential, part)
-                                           : Color{205, 205, 205};
+      const Rgb color = std::isfinite(v) ? ramp(diverging ? kHeatDiverging : kHeatSequential, part)
+                                         : Rgb{205, 205, 205};
       svg.colored_rect(x + 0.5, y + 0.5, cell - 1, cell_height - 1, hex(color),
                        rows[r] + ", " + columns[c] + ": " + format_number(v, 6));
       const std::string number = format_number(v, 3);

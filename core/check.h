@@ -1,17 +1,46 @@
 #pragma once
 
-#include <sstream>
+#include <initializer_list>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 
 namespace boxgrad {
 
+/// One part of a message: anything that an ostream prints. It refers to the value and is read
+/// before the statement ends.
+///
+/// Types are erased here, so that a check costs one compare where it stands: its few hundred
+/// different lists of arguments do not each become a function that builds a string.
+class MessagePart {
+ public:
+  template <class T>
+  MessagePart(const T& value)  // NOLINT: converts on purpose
+      : value_(&value),
+        print_([](std::ostream& out, const void* v) { out << *static_cast<const T*>(v); }) {}
+  MessagePart(const char* const& text) : value_(text), print_(&print_text) {}
+  template <std::size_t N>
+  MessagePart(const char (&text)[N]) : value_(text), print_(&print_text) {}
+
+  friend std::ostream& operator<<(std::ostream& out, const MessagePart& part) {
+    part.print_(out, part.value_);
+    return out;
+  }
+
+ private:
+  static void print_text(std::ostream& out, const void* text);
+
+  const void* value_;
+  void (*print_)(std::ostream&, const void*);
+};
+
+std::string join(std::initializer_list<MessagePart> parts);
+[[noreturn]] void throw_invalid_argument(std::initializer_list<MessagePart> parts);
+
 /// Joins its arguments into one string with operator<<: concat("got ", 3, " boxes").
 template <class... Parts>
 std::string concat(const Parts&... parts) {
-  std::ostringstream text;
-  (text << ... << parts);
-  return text.str();
+  return join({MessagePart(parts)...});
 }
 
 /// Throws std::invalid_argument with the joined parts unless `condition` holds.
@@ -21,9 +50,9 @@ std::string concat(const Parts&... parts) {
 ///
 /// Messages read `op: what must hold, with the expected value, got <actual>`.
 template <class... Parts>
-void check(bool condition, const Parts&... parts) {
+inline void check(bool condition, const Parts&... parts) {
   if (!condition) [[unlikely]]
-    throw std::invalid_argument(concat(parts...));
+    throw_invalid_argument({MessagePart(parts)...});
 }
 
 }  // namespace boxgrad

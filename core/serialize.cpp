@@ -159,7 +159,7 @@ Entry parse_entry(const std::string& tensor, const Json& json, const std::string
 }  // namespace
 
 std::vector<std::uint8_t> encode_safetensors(const TensorFile& file) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  nlohmann::json header = nlohmann::json::object();
   if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
   std::set<std::string> names = {"__metadata__"};
   std::uint64_t offset = 0;

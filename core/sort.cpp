@@ -9,21 +9,21 @@ namespace {
 
 /// Values beside their positions: sorting these touches one array, sorting positions that look up
 /// their values jumps through two.
-struct Entry {
+struct Ranked {
   Scalar value;
   std::int64_t index;
 };
 
 /// Larger values first, equal ones in their order: no two entries are equivalent, so that any
 /// sorting algorithm gives the one stable order.
-bool before(const Entry& a, const Entry& b) {
+bool before(const Ranked& a, const Ranked& b) {
   return a.value != b.value ? a.value > b.value : a.index < b.index;
 }
 
 /// The first k of the order. NaN compares false with everything, which would break the order that
 /// sorting relies on: those entries go to the end beforehand, in their order.
 std::vector<std::int64_t> first_of_order(std::span<const Scalar> values, std::size_t k) {
-  std::vector<Entry> entries;
+  std::vector<Ranked> entries;
   std::vector<std::int64_t> not_numbers;
   entries.reserve(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -41,7 +41,7 @@ std::vector<std::int64_t> first_of_order(std::span<const Scalar> values, std::si
   std::sort(entries.begin(), entries.end(), before);
   std::vector<std::int64_t> order;
   order.reserve(k);
-  for (const Entry& entry : entries) order.push_back(entry.index);
+  for (const Ranked& entry : entries) order.push_back(entry.index);
   for (std::size_t i = 0; order.size() < k; ++i) order.push_back(not_numbers[i]);
   return order;
 }

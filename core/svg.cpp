@@ -31,7 +31,7 @@ std::size_t utf8_length(std::string_view text) {
 constexpr const char* kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 // Colours that keep apart for most kinds of colour blindness and on both grounds.
-constexpr const char* kStyle =
+constexpr const char* kChartStyle =
     "<style>"
     ".bx{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}"
     ".bx .paper{fill:#fff}.bx .ink{fill:#1b2430}.bx .soft{fill:#5a6675}.bx .faint{fill:#8b96a3}"
@@ -298,7 +298,7 @@ std::string Svg::str() const {
   const std::string w = format_coordinate(width_), h = format_coordinate(height_);
   return "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"bx\" role=\"img\" aria-label=\"" +
          escape_xml(description_) + "\" width=\"" + w + "\" height=\"" + h + "\" viewBox=\"0 0 " +
-         w + " " + h + "\">\n" + kStyle + "<rect width=\"" + w + "\" height=\"" + h +
+         w + " " + h + "\">\n" + kChartStyle + "<rect width=\"" + w + "\" height=\"" + h +
          "\" rx=\"6\" class=\"paper\"/>\n" + body_ + "</svg>\n";
 }
 

@@ -27,11 +27,11 @@ Tensor activation(const char* op, const Tensor& x, Value value, Slope slope) {
 }
 
 /// Rows of the last axis.
-struct Rows {
+struct SoftmaxRows {
   std::int64_t count, length, grain;
 };
 
-Rows rows_of(const char* op, const Tensor& x) {
+SoftmaxRows rows_of(const char* op, const Tensor& x) {
   const std::int64_t length = x.size(-1);
   check(length > 0, op, ": the last axis must not be empty, got shape ", x.shape());
   return {x.numel() / length, length, std::max<std::int64_t>(1, kElementwiseGrain / length)};
@@ -45,8 +45,8 @@ Scalar highest(const Scalar* row, std::int64_t length) {
 
 /// dx_l = f(dy_l, y_l, s) where s = sum_k g(dy_k, y_k), for each row.
 template <class Term, class Slope>
-void row_gradient(const Rows& rows, const Tensor& dy, const Tensor& y, GradSlot& slot, Term term,
-                  Slope slope) {
+void row_gradient(const SoftmaxRows& rows, const Tensor& dy, const Tensor& y, GradSlot& slot,
+                  Term term, Slope slope) {
   const auto [dx, beta] = slot.target();
   const Scalar *dy_data = dy.data().data(), *y_data = y.data().data();
   parallel_for(rows.count, rows.grain,
@@ -102,7 +102,7 @@ Tensor sigmoid(const Tensor& x) {
 }
 
 Tensor softmax(const Tensor& x) {
-  const Rows rows = rows_of("softmax", x);
+  const SoftmaxRows rows = rows_of("softmax", x);
   const std::int64_t length = rows.length;
   Tensor y = Tensor::empty(x.shape());
   const Scalar* in = x.data().data();
@@ -128,7 +128,7 @@ Tensor softmax(const Tensor& x) {
 }
 
 Tensor log_softmax(const Tensor& x) {
-  const Rows rows = rows_of("log_softmax", x);
+  const SoftmaxRows rows = rows_of("log_softmax", x);
   const std::int64_t length = rows.length;
   Tensor y = Tensor::empty(x.shape());
   const Scalar* in = x.data().data();

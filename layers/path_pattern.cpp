@@ -1,20 +1,23 @@
 #include "layers/path_pattern.h"
 
-#include <regex>
+#include <regex.h>
 
 #include "core/check.h"
 
 namespace boxgrad::nn {
 
 std::vector<bool> match_paths(const std::string& pattern, const std::vector<std::string>& paths) {
-  std::regex expression;
-  try {
-    expression = std::regex(pattern);
-  } catch (const std::regex_error& error) {
-    check(false, "match_paths: \"", pattern, "\" is not a regular expression: ", error.what());
+  regex_t expression;
+  const std::string whole = "^(" + pattern + ")$";
+  if (const int error = regcomp(&expression, whole.c_str(), REG_EXTENDED | REG_NOSUB)) {
+    char why[128];
+    regerror(error, &expression, why, sizeof why);
+    check(false, "match_paths: \"", pattern, "\" is not a regular expression: ", why);
   }
   std::vector<bool> matches;
-  for (const std::string& path : paths) matches.push_back(std::regex_match(path, expression));
+  for (const std::string& path : paths)
+    matches.push_back(regexec(&expression, path.c_str(), 0, nullptr, 0) == 0);
+  regfree(&expression);
   return matches;
 }
 

@@ -1,4 +1,4 @@
-// detection/training/log.cpp, detection/training/weight_average.cpp,
+// detection/training/log.cpp, layers/weight_average.cpp,
 // detection/training/evaluate.cpp and detection/training/run_report.cpp.
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 #include "detection/training/evaluate.h"
 #include "detection/training/log.h"
 #include "detection/training/run_report.h"
-#include "detection/training/weight_average.h"
+#include "layers/weight_average.h"
 #include "tests/catch.h"
 #include "tests/toy_detector.h"
 
@@ -56,7 +56,7 @@ TEST_CASE("weight average follows the weights slowly and changes places with the
   struct One : nn::Module {
     Tensor w = add_parameter("w", Tensor({1}, {0}));
   } module;
-  WeightAverage average(module, 0.5);
+  nn::WeightAverage average(module, 0.5);
   module.w.data()[0] = 10;
   average.update(100);  // d = min(0.5, 101/110)
   CHECK(average.state_dict()[0].second.item() == 5);
@@ -68,8 +68,8 @@ TEST_CASE("weight average follows the weights slowly and changes places with the
   CHECK(average.state_dict()[0].second.item() == Approx(5 + 5 * 9.0 / 11));
   CHECK_THROWS_WITH(average.load_state_dict({{"v", Tensor({1})}}),
                     "WeightAverage: \"w\" [1] expected, got \"v\" [1]");
-  CHECK_THROWS_WITH(WeightAverage(module, 1), "WeightAverage: decay must be in [0, 1), got 1");
-  WeightAverage off(module, 0);
+  CHECK_THROWS_WITH(nn::WeightAverage(module, 1), "WeightAverage: decay must be in [0, 1), got 1");
+  nn::WeightAverage off(module, 0);
   off.update(1);
   off.swap();
   CHECK(module.w.item() == 10);

@@ -7,7 +7,7 @@
 namespace boxgrad::detection {
 namespace {
 
-constexpr int kLanes = 16;  // partial sums that are independent, so that they fill a vector
+constexpr int kSums = 16;  // partial sums that are independent, so that they fill a vector
 
 // Uniform noise with mean 0 and variance 1, four values to a random word.
 void fill_noise(Random& random, std::span<float> out) {
@@ -115,15 +115,15 @@ struct Moments {
 };
 
 Moments moments(std::span<const float> values) {
-  float sum[kLanes] = {}, square[kLanes] = {};
-  const std::size_t whole = values.size() / kLanes * kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes)
-    for (std::size_t k = 0; k < kLanes; ++k) {
+  float sum[kSums] = {}, square[kSums] = {};
+  const std::size_t whole = values.size() / kSums * kSums;
+  for (std::size_t i = 0; i < whole; i += kSums)
+    for (std::size_t k = 0; k < kSums; ++k) {
       sum[k] += values[i + k];
       square[k] += values[i + k] * values[i + k];
     }
   double s = 0, q = 0;
-  for (std::size_t k = 0; k < kLanes; ++k) s += sum[k], q += square[k];
+  for (std::size_t k = 0; k < kSums; ++k) s += sum[k], q += square[k];
   for (std::size_t i = whole; i < values.size(); ++i) s += values[i], q += values[i] * values[i];
   const double n = static_cast<double>(values.size()), mean = s / n;
   return {static_cast<float>(mean),

@@ -16,12 +16,6 @@ namespace {
 
 constexpr std::uint64_t kMaxImageBytes = std::uint64_t{256} << 20;
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 // Either an annotation or why there is none.
 struct Parsed {
   VocAnnotation annotation;
@@ -49,7 +43,7 @@ std::vector<std::string> names_in(const std::map<std::string, Parsed>& all, Data
         names.size());
   std::map<std::string, std::string> by_lower;
   for (const std::string& name : names) {
-    const auto [other, is_new] = by_lower.emplace(lower(name), name);
+    const auto [other, is_new] = by_lower.emplace(lower_case(name), name);
     if (!is_new)
       report.add({DataProblem::similar_names, printable(other->second), printable(name)});
   }

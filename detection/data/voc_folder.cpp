@@ -18,13 +18,7 @@ constexpr std::size_t kMaxFolders = 5000;  // someone passed their home director
 constexpr std::uint64_t kMaxListBytes = 64 << 20;
 const std::set<std::string> kImageExtensions{".jpg", ".jpeg", ".png", ".bmp"};
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
-std::string extension(const fs::path& path) { return lower(path.extension().string()); }
+std::string extension(const fs::path& path) { return lower_case(path.extension().string()); }
 
 // Sorted, so that nothing depends on the order in which the system lists a folder.
 std::vector<fs::path> sorted_entries(const fs::path& folder) {
@@ -69,7 +63,7 @@ std::vector<std::pair<int, fs::path>> annotation_folders(const fs::path& root) {
 }
 
 std::string split_of_folder(const fs::path& folder) {
-  const std::string name = lower(folder.filename().string());
+  const std::string name = lower_case(folder.filename().string());
   return name == "valid" || name == "validation" ? "val" : name;
 }
 
@@ -89,7 +83,7 @@ fs::path find_images(const fs::path& annotations, const fs::path& root) {
   if (annotations != root && parent != root) bases.push_back(parent.parent_path());
   for (const fs::path& base : bases)
     for (const fs::path& path : sorted_entries(base)) {
-      const std::string name = lower(path.filename().string());
+      const std::string name = lower_case(path.filename().string());
       if ((name == "jpegimages" || name == "images" || name == "imgs") && is_folder(path))
         candidates.push_back(path);
     }
@@ -103,6 +97,12 @@ fs::path find_images(const fs::path& annotations, const fs::path& root) {
 
 }  // namespace
 
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
 VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
   check(is_folder(root), "VocDataset: ", root, " must be a folder");
   std::vector<std::pair<int, fs::path>> found = annotation_folders(fs::canonical(root));
@@ -111,7 +111,7 @@ VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
 
   std::vector<fs::path> chosen;
   for (const auto& [depth, path] : found)
-    if (lower(path.filename().string()) == "annotations") chosen.push_back(path);
+    if (lower_case(path.filename().string()) == "annotations") chosen.push_back(path);
   if (chosen.empty())
     for (const auto& [depth, path] : found)
       if (depth == found.front().first) chosen.push_back(path);

@@ -12,7 +12,7 @@
 namespace boxgrad::detection {
 namespace {
 
-constexpr std::uint64_t kMaxFileBytes = 4 << 20;  // thousands of objects; bounds the tree's memory
+constexpr std::uint64_t kMaxXmlBytes = 4 << 20;  // thousands of objects; bounds the tree's memory
 constexpr std::size_t kMaxNameBytes = 200;
 
 int line_of(std::string_view text, std::ptrdiff_t offset) {
@@ -111,7 +111,7 @@ VocAnnotation parse_voc_annotation(std::string_view xml, const std::string& name
 }
 
 VocAnnotation read_voc_annotation(const std::filesystem::path& path) {
-  return parse_voc_annotation(read_text_file(path, kMaxFileBytes), path.filename().string());
+  return parse_voc_annotation(read_text_file(path, kMaxXmlBytes), path.filename().string());
 }
 
 }  // namespace boxgrad::detection

@@ -52,7 +52,7 @@ Checkpoint read_generation(const fs::path& folder, std::int64_t iteration) {
   Checkpoint c;
   std::string hash;
   try {
-    const Json json = Json::parse(read_text_file(manifest, kMaxManifestBytes));
+    const Json json = Json::parse(std::string_view(read_text_file(manifest, kMaxManifestBytes)));
     const Json& body = json.at("checkpoint");
     check(sha256(as_bytes(body.dump())) == json.at("sha256").get<std::string>(), manifest.string(),
           ": damaged: its content does not match its SHA-256");

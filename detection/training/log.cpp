@@ -52,7 +52,7 @@ std::string TrainingLog::to_json() const {
 TrainingLog TrainingLog::from_json(const std::string& text) {
   TrainingLog log;
   try {
-    const Json json = Json::parse(text);
+    const Json json = Json::parse(std::string_view(text));
     log.pending = record_from(json.at("pending"));
     for (const Json& r : json.at("steps")) log.steps.push_back(record_from(r));
     for (const Json& v : json.at("validations"))

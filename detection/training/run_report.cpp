@@ -128,9 +128,9 @@ Image truth_sheet(const Dataset& dataset, int count) {
 }
 
 std::string metrics_json(const RunResult& result) {
-  nlohmann::ordered_json json;
+  nlohmann::json json;
   const auto value = [](const std::optional<double>& ap) {
-    return ap ? nlohmann::ordered_json(*ap) : nlohmann::ordered_json(nullptr);
+    return ap ? nlohmann::json(*ap) : nlohmann::json(nullptr);
   };
   json["ap50"] = value(result.evaluation.mean_ap);
   json["ap50_class_agnostic"] = value(result.evaluation.class_agnostic.ap);

@@ -16,7 +16,7 @@
 #include "detection/evaluation.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/loader.h"
-#include "detection/training/weight_average.h"
+#include "layers/weight_average.h"
 
 namespace boxgrad::detection {
 
@@ -299,7 +299,7 @@ class Run {
   const TrainerOptions& options_;
   const Dataset* validation_;
   Transform transform_;
-  WeightAverage average_;
+  nn::WeightAverage average_;
 
   std::int64_t iteration_ = 0, total_;
   bool fixed_ = false;  ///< total_ came from a checkpoint

@@ -4,7 +4,7 @@
 
 #include "layers/module.h"
 
-namespace boxgrad::detection {
+namespace boxgrad::nn {
 
 /// A running mean of a module's parameters and buffers over the steps of a training:
 ///
@@ -18,7 +18,7 @@ namespace boxgrad::detection {
 class WeightAverage {
  public:
   /// decay 0 switches it off: every call does nothing.
-  WeightAverage(nn::Module& module, double decay);
+  WeightAverage(Module& module, double decay);
 
   void update(std::int64_t step);
 
@@ -26,13 +26,13 @@ class WeightAverage {
   void swap();
 
   /// The mean, copied; empty when switched off.
-  nn::StateDict state_dict() const;
-  void load_state_dict(const nn::StateDict& state);
+  StateDict state_dict() const;
+  void load_state_dict(const StateDict& state);
 
  private:
-  nn::Module& module_;
+  Module& module_;
   double decay_;
-  nn::StateDict average_;
+  StateDict average_;
 };
 
-}  // namespace boxgrad::detection
+}  // namespace boxgrad::nn

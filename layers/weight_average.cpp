@@ -1,20 +1,20 @@
-#include "detection/training/weight_average.h"
+#include "layers/weight_average.h"
 
 #include <algorithm>
 
 #include "core/check.h"
 
-namespace boxgrad::detection {
+namespace boxgrad::nn {
 
 namespace {
-nn::StateDict copy(const nn::StateDict& state) {
-  nn::StateDict result;
+StateDict copy(const StateDict& state) {
+  StateDict result;
   for (const auto& [name, tensor] : state) result.emplace_back(name, tensor.clone());
   return result;
 }
 }  // namespace
 
-WeightAverage::WeightAverage(nn::Module& module, double decay) : module_(module), decay_(decay) {
+WeightAverage::WeightAverage(Module& module, double decay) : module_(module), decay_(decay) {
   check(decay >= 0 && decay < 1, "WeightAverage: decay must be in [0, 1), got ", decay);
   if (decay_ > 0) average_ = copy(module.state_dict());
 }
@@ -23,7 +23,7 @@ void WeightAverage::update(std::int64_t step) {
   if (decay_ == 0) return;
   const double t = static_cast<double>(step);
   const auto rate = static_cast<Scalar>(1 - std::min(decay_, (1 + t) / (10 + t)));
-  const nn::StateDict current = module_.state_dict();
+  const StateDict current = module_.state_dict();
   for (std::size_t k = 0; k < current.size(); ++k) {
     const auto w = current[k].second.data();
     const auto a = average_[k].second.data();
@@ -33,14 +33,14 @@ void WeightAverage::update(std::int64_t step) {
 
 void WeightAverage::swap() {
   if (decay_ == 0) return;
-  nn::StateDict current = copy(module_.state_dict());
+  StateDict current = copy(module_.state_dict());
   module_.load_state_dict(average_);
   average_ = std::move(current);
 }
 
-nn::StateDict WeightAverage::state_dict() const { return copy(average_); }
+StateDict WeightAverage::state_dict() const { return copy(average_); }
 
-void WeightAverage::load_state_dict(const nn::StateDict& state) {
+void WeightAverage::load_state_dict(const StateDict& state) {
   check(state.size() == average_.size(), "WeightAverage: ", average_.size(),
         " tensors expected, got ", state.size());
   for (std::size_t k = 0; k < state.size(); ++k)
@@ -51,4 +51,4 @@ void WeightAverage::load_state_dict(const nn::StateDict& state) {
   average_ = copy(state);
 }
 
-}  // namespace boxgrad::detection
+}  // namespace boxgrad::nn
