@@ -215,6 +215,7 @@ class Run {
     optimizer_.load_state_dict(optimizer);
     if (options_.average_decay > 0) average_.load_state_dict(average);
     default_random() = random;
+    log_ = {};  // these steps are nobody's loss
     iteration_ = 0;
     total_ =
         std::max<std::int64_t>(1, static_cast<std::int64_t>(options_.minutes * 60 / step_seconds));
