@@ -63,6 +63,16 @@ TEST_CASE("checkpoint: what is saved is loaded, and two generations are kept", "
                                           "checkpoint-30.json", "checkpoint-30.safetensors"});
 }
 
+TEST_CASE("checkpoint: what an earlier run left does not pass for the newest", "[checkpoint]") {
+  const Folder folder;
+  for (const std::int64_t i : {70, 80}) save_checkpoint(folder.path, make(i));
+  save_checkpoint(folder.path, make(10));  // a new run in the same folder
+  const auto c = load_checkpoint(folder.path);
+  REQUIRE(c.has_value());
+  CHECK(c->iteration == 10);
+  CHECK_FALSE(fs::exists(folder.path / "checkpoint-80.safetensors"));
+}
+
 TEST_CASE("checkpoint: every flipped byte and every cut is noticed", "[checkpoint][errors]") {
   const Folder folder;
   save_checkpoint(folder.path, make(10));

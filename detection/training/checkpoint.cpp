@@ -101,12 +101,14 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
                          {"sha256", sha256(as_bytes(body.dump()))}};
   write_file_atomically(manifest_path(folder, checkpoint.iteration), manifest.dump(1));
 
-  // Only now is an old generation worth nothing. The manifest goes first: one without its tensors
-  // must never be seen.
-  std::vector<std::int64_t> kept = generations(folder);
-  for (std::size_t i = kGenerations; i < kept.size(); ++i) {
-    fs::remove(manifest_path(folder, kept[i]));
-    fs::remove(tensor_path(folder, kept[i]));
+  // Only now is an old generation worth nothing. A later one is of another run, which this folder
+  // was used for before: left there, it would count as the newest. The manifest goes first: one
+  // without its tensors must never be seen.
+  std::size_t kept = 0;
+  for (const std::int64_t iteration : generations(folder)) {
+    if (iteration <= checkpoint.iteration && ++kept <= kGenerations) continue;
+    fs::remove(manifest_path(folder, iteration));
+    fs::remove(tensor_path(folder, iteration));
   }
 }
 

@@ -28,7 +28,8 @@ struct Checkpoint {
 /// Writes a generation into a folder: first `checkpoint-<iteration>.safetensors`, then, renamed
 /// into place last, `checkpoint-<iteration>.json` with the counters, the log, the SHA-256 of the
 /// tensor file and one of itself. Whenever the process dies, every manifest that is there names a
-/// tensor file that is whole. The last two generations are kept.
+/// tensor file that is whole. This generation and the one before are kept; later ones, which an
+/// earlier run left in the folder, are removed.
 ///
 /// Throws std::runtime_error naming the file when something cannot be written, or when a tensor
 /// holds a number that is not finite; the generations that were there stay.
