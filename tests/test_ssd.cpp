@@ -34,6 +34,21 @@ TEST_CASE("Ssd: heads line up with the anchors", "[ssd]") {
   CHECK(slice(heads.anchors, 0, 3, 4).to_vector() == std::vector<Scalar>{0, -4, 12, 8});
 }
 
+TEST_CASE("Ssd: a backbone that was put in another's place is the one that runs", "[ssd]") {
+  const auto model = make_toy();
+  const Tensor images = toy_batch(1).images;
+  const std::vector<Scalar> before = model->heads(images).logits.to_vector();
+  SeparableNetOptions net;
+  net.stem_channels = 4;
+  net.stages = {{.channels = 16, .stride = 2, .output = true}};
+  model->replace("backbone", std::make_shared<SeparableNet>(net));
+  CHECK(model->heads(images).logits.to_vector() != before);
+
+  net.stages.push_back({.channels = 16, .stride = 2, .output = true});
+  model->replace("backbone", std::make_shared<SeparableNet>(net));
+  CHECK_THROWS_WITH(model->heads(images), "Ssd: there are heads for 1 maps, the backbone gave 2");
+}
+
 TEST_CASE("Ssd: the prior makes an untrained network say background", "[ssd]") {
   const auto model = make_toy({.prior = 0.01});
   const auto heads = model->heads(Tensor({1, 32, 32, 3}));

@@ -45,15 +45,16 @@ double background_bias(std::int64_t num_classes, double prior) {
 }  // namespace
 
 Ssd::Ssd(std::shared_ptr<Backbone> backbone, SsdOptions options)
-    : options_(std::move(options)), generator_(options_.levels), backbone_(std::move(backbone)) {
+    : options_(std::move(options)), generator_(options_.levels) {
+  check(backbone != nullptr, "Ssd: the backbone is null");
   check(options_.num_classes >= 1, "Ssd: num_classes must be >= 1, got ", options_.num_classes);
   check(options_.prior >= 0 && options_.prior < 1, "Ssd: prior must be in [0, 1), got ",
         options_.prior);
   check(options_.head_kernel % 2 == 1, "Ssd: head_kernel must be odd, got ", options_.head_kernel);
-  const std::vector<std::int64_t> channels = backbone_->channels();
+  const std::vector<std::int64_t> channels = backbone->channels();
   check(channels.size() == options_.levels.size(), "Ssd: the backbone has ", channels.size(),
         " maps, the anchors ", options_.levels.size(), " levels");
-  add_module("backbone", backbone_);
+  backbone_ = add_module("backbone", std::move(backbone));
   for (std::size_t k = 0; k < channels.size(); ++k) {
     const std::int64_t per_cell = generator_.num_anchors(static_cast<int>(k));
     const std::int64_t classes = 1 + options_.num_classes;
@@ -72,8 +73,10 @@ Ssd::Heads Ssd::heads(const Tensor& images) {
   std::vector<Tensor> maps;
   {
     const ModuleScope scope("backbone");
-    maps = backbone_->maps(images);
+    maps = backbone_.as<Backbone>().maps(images);
   }
+  check(maps.size() == class_heads_.size(), "Ssd: there are heads for ", class_heads_.size(),
+        " maps, the backbone gave ", maps.size());
   const std::int64_t n = images.size(0);
   std::vector<Tensor> logits, offsets;
   std::vector<MapSize> sizes;

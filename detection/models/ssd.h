@@ -92,7 +92,7 @@ class Ssd : public Detector {
 
   SsdOptions options_;
   AnchorGenerator generator_;
-  std::shared_ptr<Backbone> backbone_;
+  nn::Child backbone_;  ///< a place, so that the module there may be replaced
   std::vector<nn::Child> class_heads_, box_heads_;
   Tensor anchors_;  ///< of the map sizes seen last
   std::vector<MapSize> maps_;
