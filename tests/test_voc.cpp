@@ -6,6 +6,7 @@
 #include "detection/data/voc.h"
 #include "detection/data/voc_xml.h"
 #include "tests/catch.h"
+#include "tests/golden/images.h"
 
 using namespace boxgrad;
 using namespace boxgrad::detection;
@@ -261,6 +262,22 @@ TEST_CASE("VocDataset stops where nothing is left", "[data][voc][errors]") {
   CHECK_THROWS_WITH(VocDataset(folder.root, {.strict = true}), Catch::Contains("a.xml:3: not XML"));
 }
 
+TEST_CASE("VocDataset leaves out a JPEG that ends inside its picture", "[data][voc][errors]") {
+  const Folder folder;
+  const std::string whole(std::begin(golden::kJpeg), std::end(golden::kJpeg));
+  for (const std::string stem : {"a", "b", "c"}) {
+    folder.text("Annotations/" + stem + ".xml", annotation(kDog));
+    folder.text("JPEGImages/" + stem + ".jpg", whole);
+  }
+  folder.text("JPEGImages/b.jpg", whole.substr(0, whole.size() - 2));  // only the end marker
+  folder.text("JPEGImages/c.jpg", whole.substr(0, whole.size() * 3 / 4));
+  const VocDataset data(folder.root);
+  CHECK(data.size() == 2);
+  CHECK(data.report().count(DataProblem::bad_image) == 1);
+  CHECK_THAT(one_line(data), Catch::Contains("1 unreadable image(s), skipped: ") &&
+                                 Catch::Contains("\"c.jpg\": the JPEG file ends early"));
+}
+
 TEST_CASE("VocDataset::get notices a picture that changed", "[data][voc][errors]") {
   const Folder folder;
   folder.image("a", annotation(kDog));
@@ -287,6 +304,21 @@ TEST_CASE("parse_voc_annotation reads what editors write", "[data][voc_xml]") {
   const std::string latin = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>" +
                             annotation(object("k\xE4se", "1", "1", "2", "2"));
   CHECK(parse_voc_annotation(latin, "a.xml").objects.at(0).name == "k\xC3\xA4se");
+  // The same without saying so; and UTF-8 of two, three and four bytes as it is.
+  const auto name_of = [](const std::string& name) {
+    return parse_voc_annotation(annotation(object(name, "1", "1", "5", "5")), "a.xml")
+        .objects.at(0)
+        .name;
+  };
+  CHECK(name_of("k\xE4se") == "k\xC3\xA4se");
+  for (const std::string name : {"k\xC3\xA4se", "\xE7\x8A\xAC", "\xF0\x9F\x90\x95"})
+    CHECK(name_of(name) == name);
+  // Cut short, longer than need be, half of a pair, beyond the last character: not UTF-8.
+  CHECK(name_of("\xE7\x8A") == "\xC3\xA7\xC2\x8A");
+  CHECK(name_of("\xC0\xAF") == "\xC3\x80\xC2\xAF");
+  CHECK(name_of("\xE0\x80\xAF") == "\xC3\xA0\xC2\x80\xC2\xAF");
+  CHECK(name_of("\xED\xA0\x80") == "\xC3\xAD\xC2\xA0\xC2\x80");
+  CHECK(name_of("\xF4\x90\x80\x80") == "\xC3\xB4\xC2\x90\xC2\x80\xC2\x80");
   // A part of an object has a name of its own, which is not the object's.
   const std::string parts =
       annotation(object("person", "1", "1", "9", "9", "<part><name>head</name></part>"));

@@ -96,12 +96,20 @@ std::optional<VocEntry::Object> convert(const VocObject& object, std::int64_t la
   return box;
 }
 
-// Reads the picture's header; false, with a report, when it is none.
+// Reads the picture's header, and the whole of a picture that the header makes doubtful: one that
+// lacks its end, or may be larger than Image::read takes. Decoding all of them would take minutes.
+// False, with a report, when it is no picture that get() could read.
 bool measure(VocEntry& entry, const VocAnnotation& annotation, DataReport& report) {
   const std::string name = entry.image.filename().string();
   ImageHeader header;
   try {
-    header = check_image(read_file(entry.image, kMaxImageBytes), name);
+    const std::vector<std::uint8_t> bytes = read_file(entry.image, kMaxImageBytes);
+    header = check_image(bytes, name + ": ");
+    const ImageLimits limits;
+    if (header.cut_at > 0 || header.width > limits.max_side_px ||
+        header.height > limits.max_side_px || header.width * header.height > limits.max_pixels ||
+        header.decoder_bytes > limits.max_decoder_bytes)
+      Image::decode(bytes, name);
   } catch (const std::exception& error) {
     report.add({DataProblem::bad_image, error.what(), ""});
     return false;

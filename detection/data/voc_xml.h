@@ -27,9 +27,11 @@ struct VocAnnotation {
 };
 
 /// Reads an annotation of PASCAL VOC: UTF-8, UTF-16 or Latin-1, with or without byte order mark,
-/// either kind of line ends. White space around and inside of names is reduced to single blanks.
-/// Entities are not expanded and nothing outside of the file is looked at.
-/// Throws std::invalid_argument as `file:line: reason` when it is not XML or has no <annotation>.
+/// either kind of line ends. A class name that is not UTF-8 although the file does not say what it
+/// is instead is taken for Latin-1, so that names are always UTF-8. White space around and inside
+/// of names is reduced to single blanks. Entities are not expanded and nothing outside of the file
+/// is looked at. Throws std::invalid_argument as `file:line: reason` when it is not XML or has no
+/// <annotation>.
 VocAnnotation parse_voc_annotation(std::string_view xml, const std::string& name);
 
 /// The same from a file of at most 4 MB; messages name the file without its folder.
