@@ -67,7 +67,7 @@ std::shared_ptr<Ssd> make_model(const Settings& settings, const Task& task) {
 /// Section 3: which anchors are asked what, on a few images.
 Image anchors_sheet(Ssd& model, const Task& task) {
   std::vector<Sample> samples;
-  for (std::int64_t i = 0; i < 6; ++i)
+  for (std::int64_t i = 0; i < std::min<std::int64_t>(6, task.train->size()); ++i)
     samples.push_back(task.preparation.apply(task.train->get(i)));
   Random random;
   model.loss(collate(samples, task.preparation.batch), random);
