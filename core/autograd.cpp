@@ -250,7 +250,8 @@ void Tensor::backward(const Tensor& gradient) const {
         "backward: nothing that this tensor was computed from requires a gradient");
   const NoGradGuard no_grad;
   std::vector<std::shared_ptr<GradSlot>> order = topological_order(impl_->slot);
-  impl_->slot->add(gradient);
+  // Through another handle, so that the numbers are seen to be the caller's and are copied.
+  impl_->slot->add(gradient.detach());
   while (!order.empty()) {  // last first; each node, its closure and its gradient die in the loop
     AutogradAccess::step_back(*order.back());
     order.pop_back();

@@ -23,8 +23,8 @@ inline double relative_error(const Tensor& a, const Tensor& b) {
   double difference = 0, scale = 0;
   for (std::size_t i = 0; i < a.data().size(); ++i) {
     const double x = static_cast<double>(a.data()[i]), y = static_cast<double>(b.data()[i]);
-    // The negation lets NaN through, which max() would drop.
-    if (!(std::abs(x - y) <= difference)) difference = std::abs(x - y);
+    if (std::isnan(x - y)) return HUGE_VAL;  // max() would drop it
+    difference = std::max(difference, std::abs(x - y));
     scale = std::max(scale, std::abs(y));
   }
   return scale > 0 ? difference / scale : difference;

@@ -67,6 +67,34 @@ TEST_CASE("gradients of intermediates are freed unless retained", "[autograd]") 
   CHECK(x.grad().item() == 12);
 }
 
+TEST_CASE("backward keeps its hands off the gradient it was given", "[autograd]") {
+  // A leaf, and an intermediate that keeps its gradient, would otherwise own the caller's numbers.
+  Tensor x({2}, {1, 2});
+  x.requires_grad_();
+  const Tensor g({2}, {3, 4});
+  x.backward(g);
+  x.backward(g);
+  CHECK(g.to_vector() == std::vector<Scalar>{3, 4});
+  CHECK(x.grad().to_vector() == std::vector<Scalar>{6, 8});
+
+  Tensor y = neg(x);
+  y.retain_grad();
+  Tensor changed = g.clone();
+  y.backward(changed);
+  changed.set({0}, 100);
+  CHECK(y.grad().to_vector() == std::vector<Scalar>{3, 4});
+}
+
+TEST_CASE("relative_error sees a NaN wherever it stands", "[autograd]") {
+  const Scalar nan = std::numeric_limits<Scalar>::quiet_NaN();
+  const Tensor reference({3}, {1, 2, 3});
+  for (std::int64_t i = 0; i < 3; ++i) {
+    Tensor broken = reference.clone();
+    broken.set({i}, nan);
+    CHECK_FALSE(relative_error(broken, reference) < 1);
+  }
+}
+
 TEST_CASE("a branch that no gradient reaches passes none on", "[autograd]") {
   Tensor x({2}, {1, 2});
   x.requires_grad_();
