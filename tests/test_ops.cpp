@@ -1,5 +1,7 @@
 // core/ops_*.cpp with core/broadcast.cpp underneath, and core/sort.cpp.
+#include <functional>
 #include <limits>
+#include <map>
 
 #include "core/ops.h"
 #include "tests/check_gradients.h"
@@ -24,7 +26,104 @@ Tensor normal(Shape shape, std::uint64_t seed) {
 std::vector<Scalar> values(const Tensor& x) { return x.to_vector(); }
 using V = std::vector<Scalar>;
 
+/// What PyTorch says of an op of one or two inputs.
+struct GoldenOp {
+  std::string name;
+  Shape a, b;
+  std::string positive;  ///< the input that 1.5 is added to
+  Shape out;
+  V y, da, db;
+};
+
+/// The inputs of tests/golden/ops.py.
+Tensor numbers(const Shape& shape, std::int64_t seed, bool positive = false) {
+  Tensor t(shape);
+  for (std::int64_t i = 0; i < t.numel(); ++i)
+    t.data()[static_cast<std::size_t>(i)] =
+        static_cast<Scalar>((37 * i + 11 * seed) % 101 - 50) / 50 + Scalar(positive ? 1.5 : 0);
+  return t;
+}
+
+using Op = std::function<Tensor(const Tensor& a, const Tensor& b)>;
+const std::map<std::string, Op> kOps = {
+    {"add", add},
+    {"sub", sub},
+    {"mul", mul},
+    {"div", boxgrad::div},
+    {"neg", [](const Tensor& a, const Tensor&) { return neg(a); }},
+    {"square", [](const Tensor& a, const Tensor&) { return square(a); }},
+    {"exp", [](const Tensor& a, const Tensor&) { return exp(a); }},
+    {"log", [](const Tensor& a, const Tensor&) { return log(a); }},
+    {"sqrt", [](const Tensor& a, const Tensor&) { return sqrt(a); }},
+    {"clamp", [](const Tensor& a, const Tensor&) { return clamp(a, Scalar(-0.5), Scalar(0.25)); }},
+    {"matmul", matmul},
+    {"sum",
+     [](const Tensor& a, const Tensor&) {
+       return sum(a, {0, 2});
+     }},
+    {"mean", [](const Tensor& a, const Tensor&) { return mean(a, {1}, true); }},
+    {"max",
+     [](const Tensor& a, const Tensor&) {
+       return max(a, {1, 2});
+     }},
+    {"reshape",
+     [](const Tensor& a, const Tensor&) {
+       return reshape(a, {4, -1});
+     }},
+    {"permute",
+     [](const Tensor& a, const Tensor&) {
+       return permute(a, {2, 0, 1});
+     }},
+    {"cat",
+     [](const Tensor& a, const Tensor& b) {
+       return cat({a, b, a}, 1);
+     }},
+    {"slice", [](const Tensor& a, const Tensor&) { return slice(a, 1, 1, 3); }},
+    {"index_select",
+     [](const Tensor& a, const Tensor&) {
+       return index_select(a, 1, {3, 0, 3});
+     }},
+    {"gather",
+     [](const Tensor& a, const Tensor&) {
+       return gather(a, {0, 3, 1, 1, 2, 0});
+     }},
+};
+
 }  // namespace
+
+#include "tests/golden/ops.h"
+
+TEST_CASE("every op of core equals PyTorch's, forward and backward", "[ops]") {
+  CHECK(std::size(kGoldenOps) == kOps.size());
+  for (const GoldenOp& golden : kGoldenOps) {
+    INFO(golden.name);
+    Tensor a = numbers(golden.a, 1, golden.positive == "a");
+    Tensor b = numbers(golden.b, 2, golden.positive == "b");
+    const Tensor y = kOps.at(golden.name)(a.requires_grad_(), b.requires_grad_());
+    CHECK(relative_error(y, Tensor(golden.out, golden.y)) < 1e-5);
+    y.backward(numbers(golden.out, 3));
+    CHECK(relative_error(a.grad(), Tensor(golden.a, golden.da)) < 1e-5);
+    CHECK(b.has_grad() == !golden.db.empty());
+    if (b.has_grad()) CHECK(relative_error(b.grad(), Tensor(golden.b, golden.db)) < 1e-5);
+  }
+}
+
+TEST_CASE("a large elementwise op is cut into pieces and equals its parts", "[ops]") {
+  // One long row, and many short ones: both ways in which work is cut.
+  const std::int64_t n = 40001;
+  const Tensor a = normal({3, n}, 21), row = normal({n}, 22), column = normal({3, 1}, 23);
+  const Tensor whole = square(a) + row * column;
+  const Tensor turned = permute(permute(a, {1, 0}) * reshape(column, {3}), {1, 0});
+  bool equal = true;
+  for (std::int64_t i = 0; i < 3; ++i)
+    for (std::int64_t k = 0; k < n; ++k) {
+      const Scalar product = row.at({k}) * column.at({i, 0});
+      equal =
+          equal && whole.at({i, k}) == Approx(a.at({i, k}) * a.at({i, k}) + product).margin(1e-5);
+      equal = equal && turned.at({i, k}) == a.at({i, k}) * column.at({i, 0});
+    }
+  CHECK(equal);
+}
 
 TEST_CASE("elementwise ops with two inputs broadcast", "[ops]") {
   const Tensor a({2, 3}, {1, 2, 3, 4, 5, 6}), row({3}, {10, 20, 30}), column({2, 1}, {100, 200});
