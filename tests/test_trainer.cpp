@@ -176,6 +176,16 @@ TEST_CASE("a loss that is not finite names op, layer and images", "[trainer][err
   CHECK_FALSE(load_checkpoint(folder.path).has_value());
 }
 
+TEST_CASE("validations are spread over the run, the last at its end", "[trainer]") {
+  TrainerOptions options = toy_options();
+  options.iterations = 25;
+  options.validations = 3;
+  std::vector<std::int64_t> looks;
+  for (const ValidationRecord& v : run(options).summary.log.validations)
+    looks.push_back(v.iteration);
+  CHECK(looks == std::vector<std::int64_t>{9, 18, 25});
+}
+
 TEST_CASE("minutes fix a number of steps and change nothing else", "[trainer]") {
   const Folder folder("minutes");
   TrainerOptions options = toy_options(folder.path);

@@ -83,6 +83,7 @@ class Run {
     check(options.iterations >= 1 || options.minutes > 0, "train: iterations must be >= 1, got ",
           options.iterations);
     check(options.log_every >= 1, "train: log_every must be >= 1, got ", options.log_every);
+    check(options.validations >= 1, "train: validations must be >= 1, got ", options.validations);
     check(!options.resume || !options.out.empty(), "train: resume needs the folder of the run");
     std::vector<Transform> steps;
     if (augmentation) steps.push_back(augmentation);
@@ -97,6 +98,7 @@ class Run {
     if (options_.minutes > 0 && !fixed_) measure();
     Loader loader = make_loader();
     const nn::Schedule schedule = options_.schedule ? options_.schedule(total_) : nn::constant();
+    const std::int64_t validate_every = (total_ + options_.validations - 1) / options_.validations;
     Progress progress("training", total_);
     resume_clock();
     while (iteration_ < total_ && !interrupt.requested()) {
@@ -108,7 +110,7 @@ class Run {
         return every > 0 && iteration_ % every == 0 && iteration_ < total_;
       };
       if (due(options_.log_every) || iteration_ == total_) record(schedule);
-      if (due(options_.validate_every)) validate(options_.validation_images);
+      if (due(validate_every)) validate(options_.validation_images);
       if (due(options_.checkpoint_every)) save();
     }
     pause_clock();

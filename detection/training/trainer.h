@@ -30,7 +30,8 @@ struct TrainerOptions {
   double average_decay = 0;
 
   std::int64_t log_every = 20;
-  std::int64_t validate_every = 0;      ///< 0: only at the end, and not even then without a set
+  /// Looks at the validation set, if there is one: spread evenly over the run, the last at its end.
+  std::int64_t validations = 1;
   std::int64_t validation_images = -1;  ///< of such a look; -1: all
   std::int64_t checkpoint_every = 500;  ///< 0: only at the end
   std::filesystem::path out = {};       ///< empty: nothing is written

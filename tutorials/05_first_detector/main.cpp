@@ -129,9 +129,8 @@ int main(int argc, char** argv) {
                                  .beta2 = 0.99,
                                  .weight_decay = 0.01,
                                  .groups = {{.pattern = ".*\\.bias", .decay = 0}}});
-    const std::int64_t total = settings.iterations;
     TrainerOptions training{
-        .iterations = total,
+        .iterations = settings.iterations,
         .minutes = settings.minutes,
         .batch_size = settings.batch,
         .seed = program.seed(),
@@ -141,7 +140,7 @@ int main(int argc, char** argv) {
               return nn::warm_up(warm, 0) * nn::cosine(warm, std::max(n, warm + 1));
             },
         .average_decay = 0.99,
-        .validate_every = program.quick() ? 0 : std::max<std::int64_t>(1, total / 6),
+        .validations = program.quick() ? 1 : 6,
         .checkpoint_every = 1000,
         .out = out,
         .resume = settings.resume,
