@@ -204,9 +204,10 @@ int Program::run(int argc, const char* const* argv, const std::function<void()>&
     set_flush_to_zero();
     manual_seed(impl_->seed);
 
+    const int threads = num_threads();  // throws for a bad BOXGRAD_THREADS, before anything is said
     std::ostream& log = info.data_on_stdout ? std::cerr : std::cout;
     log << info.name << ": ";
-    if (info.threads) log << num_threads() << (num_threads() == 1 ? " thread, " : " threads, ");
+    if (info.threads) log << threads << (threads == 1 ? " thread, " : " threads, ");
     log << (sizeof(Scalar) == sizeof(float) ? "float" : "double") << ", seed " << impl_->seed
         << ", " << blas_description() << std::endl;
 

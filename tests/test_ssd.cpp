@@ -201,4 +201,5 @@ TEST_CASE("make_ssd_small and anchor_sides", "[ssd]") {
   CHECK(sides.front() >= 8);
   CHECK(sides.back() <= Scalar(13.01));
   CHECK(sides[1] / sides[0] == Approx(sides[3] / sides[2]));
+  CHECK_THROWS_WITH(anchor_sides(data, {}, 1), "anchor_sides: count must be >= 2, got 1");
 }

@@ -37,8 +37,8 @@ std::vector<Scalar> anchor_sides(const Dataset& dataset, const Preparation& prep
     for (const Scalar area : box_area(sample.target.boxes).to_vector())
       sides.push_back(std::sqrt(static_cast<double>(area)));
   }
-  check(!sides.empty() && count >= 2, "anchor_sides: needs boxes and count >= 2, got ",
-        sides.size(), " boxes and count ", count);
+  check(count >= 2, "anchor_sides: count must be >= 2, got ", count);
+  check(!sides.empty(), "anchor_sides: there is no box to learn from in ", images, " images");
   std::ranges::sort(sides);
   const auto quantile = [&](double q) {
     return sides[static_cast<std::size_t>(q * static_cast<double>(sides.size() - 1))];

@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
       check(false, "--only: not a regular expression: \"", only, "\" (", error.what(), ")");
     }
     std::erase_if(items, [&](const Item& item) { return !std::regex_search(item.name, pattern); });
+    check(!items.empty(), "--only: no item's name contains \"", only, "\"; --list prints them");
     if (list)
       for (const Item& item : items) std::printf("%s\n", item.name.c_str());
     else
