@@ -93,6 +93,12 @@ void Progress::draw(double seconds) {
     out_ << line.str() << std::endl;
 }
 
+void Progress::line(const std::string& text) {
+  if (std::chrono::duration<double>(Clock::now() - start_).count() < kQuietSeconds) return;
+  clear();
+  out_ << text << std::endl;
+}
+
 void Progress::clear() {
   if (visible_ && terminal_) out_ << "\r\033[K" << std::flush;
 }

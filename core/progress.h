@@ -30,6 +30,9 @@ class Progress {
   /// Takes the bar away so that other text can be printed; the next update brings it back.
   void clear();
 
+  /// A line of text that stays, above the bar. Not shown within the first two seconds either.
+  void line(const std::string& text);
+
   /// "1:05", "2:03:10": a duration for people.
   static std::string duration(double seconds);
 

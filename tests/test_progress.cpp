@@ -19,12 +19,14 @@ TEST_CASE("progress: short work shows nothing, long work its end", "[progress]")
   {
     Progress a("quick", 10, terminal, true), b("slow", 4, pipe, false);
     a.update(10);
+    a.line("half way");
     std::this_thread::sleep_for(std::chrono::milliseconds(2050));
     b.update(3, "loss 2");
     CHECK(pipe.str().empty());  // not yet ten seconds
+    b.line("half way");
     b.update(4, "loss 1");
   }
   CHECK(terminal.str().empty());
-  CHECK(pipe.str().find("slow 100% 4/4") == 0);
+  CHECK(pipe.str().find("half way\nslow 100% 4/4") == 0);
   CHECK(pipe.str().find("loss 1\n") != std::string::npos);
 }

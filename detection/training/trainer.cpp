@@ -110,7 +110,10 @@ class Run {
         return every > 0 && iteration_ % every == 0 && iteration_ < total_;
       };
       if (due(options_.log_every) || iteration_ == total_) record(schedule);
-      if (due(validate_every)) validate(options_.validation_images);
+      if (due(validate_every) && validation_ != nullptr) {
+        validate(options_.validation_images);
+        progress.line(describe_last());
+      }
       if (due(options_.checkpoint_every)) save();
     }
     pause_clock();
@@ -254,6 +257,19 @@ class Run {
     log_.validations.push_back(
         {iteration_, seconds_, result.mean_ap.value_or(0), result.class_agnostic.ap.value_or(0)});
     if (running) resume_clock();
+  }
+
+  /// What people want to see of the last look: "step 1200 of 7600: AP50 0.5, ...".
+  std::string describe_last() const {
+    const ValidationRecord& v = log_.validations.back();
+    std::string text = concat("step ", v.iteration, " of ", total_, ": AP50 ", short_number(v.ap50),
+                              ", any class ", short_number(v.ap50_class_agnostic));
+    if (log_.steps.empty()) return text;
+    const TrainingRecord& r = log_.steps.back();
+    text += "; loss " + short_number(r.loss);
+    for (const auto& [name, value] : r.parts) text += concat(", ", name, " ", short_number(value));
+    return text +
+           concat("; rate ", short_number(r.rate), "; ", short_number(r.images), " images/s");
   }
 
   void save() {
