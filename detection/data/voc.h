@@ -66,7 +66,7 @@ class VocDataset : public Dataset {
 
   const std::vector<VocEntry>& entries() const { return entries_; }
   const DataReport& report() const { return report_; }
-  /// "205 images, 2805 boxes of 3 classes: Platelets 209, RBC 2382, WBC 214", then the report's
+  /// "205 images, 2804 boxes of 3 classes: Platelets 209, RBC 2381, WBC 214", then the report's
   /// lines.
   std::vector<std::string> summary() const;
 
