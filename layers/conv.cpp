@@ -12,49 +12,9 @@
 #include "layers/kernels/im2col.h"
 #include "layers/kernels/narrow.h"
 #include "layers/kernels/pointwise.h"
+#include "layers/kernels/winograd.h"
 
 namespace boxgrad {
-
-const char* to_string(ConvAlgorithm algorithm) {
-  switch (algorithm) {
-    case ConvAlgorithm::automatic:
-      return "automatic";
-    case ConvAlgorithm::direct:
-      return "direct";
-    case ConvAlgorithm::im2col:
-      return "im2col";
-    case ConvAlgorithm::pointwise:
-      return "pointwise";
-    case ConvAlgorithm::depthwise:
-      return "depthwise";
-    case ConvAlgorithm::narrow:
-      return "narrow";
-  }
-  return "unknown";
-}
-
-ConvAlgorithm choose_conv_algorithm(const ConvShape& shape) {
-  if (conv_algorithm_covers(ConvAlgorithm::depthwise, shape)) return ConvAlgorithm::depthwise;
-  if (conv_algorithm_covers(ConvAlgorithm::pointwise, shape)) return ConvAlgorithm::pointwise;
-  // A filter row of a few numbers: the first layer. From 8 channels on the matrix product wins.
-  if (conv_algorithm_covers(ConvAlgorithm::narrow, shape) && shape.in_c <= 4)
-    return ConvAlgorithm::narrow;
-  return ConvAlgorithm::im2col;
-}
-
-bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& s) {
-  switch (algorithm) {
-    case ConvAlgorithm::depthwise:
-      return s.groups == s.in_c && s.groups == s.out_c;
-    case ConvAlgorithm::pointwise:
-      return s.taps() == 1 && s.stride_h == 1 && s.stride_w == 1 && s.groups == 1 &&
-             s.out_h == s.in_h && s.out_w == s.in_w && s.pad_top == 0 && s.pad_left == 0;
-    case ConvAlgorithm::narrow:
-      return s.groups == 1 && s.dilation_w == 1;
-    default:
-      return true;
-  }
-}
 
 namespace {
 
@@ -97,6 +57,10 @@ void forward(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* x, const
       return im2col_forward(s, x, w, epilogue, y);
     case ConvAlgorithm::narrow:
       return narrow_forward(s, x, w, epilogue, y);
+    case ConvAlgorithm::winograd2:
+      return winograd_forward(2, s, x, w, epilogue, y);
+    case ConvAlgorithm::winograd4:
+      return winograd_forward(4, s, x, w, epilogue, y);
     default:
       conv2d_direct(s, x, w, y);
       epilogue.apply(y, s.out_pixels(), s.out_c);
@@ -114,6 +78,10 @@ void input_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* d
     case ConvAlgorithm::narrow:
     case ConvAlgorithm::im2col:
       return im2col_input_gradient(s, dy, w, beta, dx);
+    case ConvAlgorithm::winograd2:
+      return winograd_input_gradient(2, s, dy, w, beta, dx);
+    case ConvAlgorithm::winograd4:
+      return winograd_input_gradient(4, s, dy, w, beta, dx);
     default:
       return conv2d_direct_input_gradient(s, dy, w, beta, dx);
   }
@@ -131,6 +99,10 @@ void weight_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* 
       return im2col_weight_gradient(s, x, dy, beta, dw);
     case ConvAlgorithm::narrow:
       return narrow_weight_gradient(s, x, dy, beta, dw);
+    case ConvAlgorithm::winograd2:
+      return winograd_weight_gradient(2, s, x, dy, beta, dw);
+    case ConvAlgorithm::winograd4:
+      return winograd_weight_gradient(4, s, x, dy, beta, dw);
     default:
       return conv2d_direct_weight_gradient(s, x, dy, beta, dw);
   }

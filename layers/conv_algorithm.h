@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+
+#include "layers/kernels/conv_shape.h"
+
+namespace boxgrad {
+
+/// The ways to compute a convolution; all give the same numbers up to rounding.
+enum class ConvAlgorithm {
+  automatic,  ///< choose_conv_algorithm() decides
+  direct,     ///< the definition in seven loops; any shape, slow
+  im2col,     ///< windows copied into a matrix, blocks of them multiplied; any shape
+  pointwise,  ///< one matrix product over all pixels; 1x1, stride 1, no padding, one group
+  depthwise,  ///< loops over channels; groups = C_in = C_out
+  narrow,     ///< register tiles without a matrix; few input channels, one group
+  winograd2,  ///< F(2x2, 3x3): 2.25 times fewer multiplications; 3x3, stride 1, one group
+  winograd4,  ///< F(4x4, 3x3): 4 times fewer, and a digit less accurate
+};
+
+/// "im2col" and so on, for messages and reports.
+const char* to_string(ConvAlgorithm algorithm);
+
+/// Whether an algorithm can compute this shape.
+bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& shape);
+
+/// Which algorithm conv2d uses for a shape, when none is forced.
+ConvAlgorithm choose_conv_algorithm(const ConvShape& shape);
+
+/// The choice and its reason in one line: "narrow: only 3 input channels".
+std::string explain_conv_algorithm(const ConvShape& shape);
+
+/// The largest Winograd tile that choose_conv_algorithm may take: 4, 2 (as accurate as the
+/// definition to a factor of three), or 0 for none. Starts as the environment variable
+/// BOXGRAD_WINOGRAD, else as 4.
+///
+/// Greatest error over greatest value in float: 2e-7 without, 5e-7 with 2, 1e-5 with 4.
+int winograd_limit();
+
+/// Throws std::invalid_argument unless m is 0, 2 or 4.
+void set_winograd_limit(int m);
+
+}  // namespace boxgrad

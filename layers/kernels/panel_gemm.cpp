@@ -1,0 +1,62 @@
+#include "layers/kernels/panel_gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace boxgrad {
+
+namespace {
+
+// 14 x 2 sums, 2 of B and 1 of A are 31 of AVX-512's 32 registers. Elsewhere a Vec takes several
+// shorter registers, of which there are 16: 3 x 4 sums.
+#ifdef __AVX512F__
+constexpr int kTileRows = 14;
+#else
+constexpr int kTileRows = 3;
+#endif
+
+template <int kRows>
+void multiply_tile(std::int64_t depth, const Strided& a, const Scalar* b, std::int64_t b_row,
+                   Scalar* c, std::int64_t c_row, bool add) {
+  Vec sum[kRows][2] = {};
+  if (add)
+    for (int i = 0; i < kRows; ++i) {
+      load(sum[i][0], c + i * c_row);
+      load(sum[i][1], c + i * c_row + kLanes);
+    }
+  const Scalar* a_t = a.data;
+  for (std::int64_t t = 0; t < depth; ++t, a_t += a.col, b += b_row) {
+    Vec left, right;
+    load(left, b);
+    load(right, b + kLanes);
+    for (int i = 0; i < kRows; ++i) {
+      const Scalar factor = a_t[i * a.row];
+      sum[i][0] += left * factor;
+      sum[i][1] += right * factor;
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    store(c + i * c_row, sum[i][0]);
+    store(c + i * c_row + kLanes, sum[i][1]);
+  }
+}
+
+// multiply_tile for 1, 2, ..., kTileRows rows.
+constexpr auto kTiles = []<int... i>(std::integer_sequence<int, i...>) {
+  return std::array{&multiply_tile<i + 1>...};
+}
+(std::make_integer_sequence<int, kTileRows>());
+
+}  // namespace
+
+void panel_gemm(std::int64_t rows, std::int64_t depth, const Strided& a, const Scalar* b,
+                std::int64_t b_row, Scalar* c, std::int64_t c_row, bool add) {
+  for (std::int64_t i = 0; i < rows; i += kTileRows) {
+    const auto count = static_cast<std::size_t>(std::min<std::int64_t>(kTileRows, rows - i));
+    kTiles[count - 1](depth, {a.data + i * a.row, a.row, a.col}, b, b_row, c + i * c_row, c_row,
+                      add);
+  }
+}
+
+}  // namespace boxgrad
