@@ -1,8 +1,10 @@
 #include "layers/conv.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "core/autograd.h"
 #include "core/check.h"
@@ -28,6 +30,17 @@ std::int64_t out_size(std::int64_t size, std::int64_t before, std::int64_t after
   return (room - reach) / stride + 1;
 }
 
+/// What SAME puts before and behind one axis; the odd zero comes behind.
+struct Zeros {
+  std::int64_t before, after;
+};
+Zeros same_zeros(std::int64_t size, std::int64_t kernel, std::int64_t stride,
+                 std::int64_t dilation) {
+  const std::int64_t outputs = (size + stride - 1) / stride, reach = dilation * (kernel - 1) + 1;
+  const std::int64_t total = std::max<std::int64_t>((outputs - 1) * stride + reach - size, 0);
+  return {total / 2, total - total / 2};
+}
+
 void check_options(const Conv2dOptions& o) {
   // Bounds that keep every sum and product below far from overflow; BLAS counts in 32 bits anyway.
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
@@ -43,6 +56,8 @@ void check_options(const Conv2dOptions& o) {
   check(in_range(p.top, 0) && in_range(p.bottom, 0) && in_range(p.left, 0) && in_range(p.right, 0),
         "conv2d: padding must be from 0 to ", kMost, ", got top ", p.top, ", bottom ", p.bottom,
         ", left ", p.left, ", right ", p.right);
+  check(!o.same_padding || (p.top == 0 && p.bottom == 0 && p.left == 0 && p.right == 0),
+        "conv2d: same_padding chooses the padding itself; leave padding at 0");
   check(o.groups >= 1, "conv2d: groups must be >= 1, got ", o.groups);
 }
 
@@ -130,11 +145,15 @@ ConvShape conv_shape(const Shape& x, const Shape& weight, const Conv2dOptions& o
   check(s.in_h <= kMost && s.in_w <= kMost, "conv2d: H and W must be below 2^31, got input ", x);
   s.stride_h = o.stride.h, s.stride_w = o.stride.w;
   s.dilation_h = o.dilation.h, s.dilation_w = o.dilation.w;
-  s.pad_top = o.padding.top, s.pad_left = o.padding.left;
-  s.out_h = out_size(s.in_h, o.padding.top, o.padding.bottom, s.kernel_h, s.stride_h, s.dilation_h,
-                     x, weight);
-  s.out_w = out_size(s.in_w, o.padding.left, o.padding.right, s.kernel_w, s.stride_w, s.dilation_w,
-                     x, weight);
+  Padding pad = o.padding;
+  if (o.same_padding) {
+    const Zeros h = same_zeros(s.in_h, s.kernel_h, s.stride_h, s.dilation_h);
+    const Zeros w = same_zeros(s.in_w, s.kernel_w, s.stride_w, s.dilation_w);
+    pad = {h.before, h.after, w.before, w.after};
+  }
+  s.pad_top = pad.top, s.pad_left = pad.left;
+  s.out_h = out_size(s.in_h, pad.top, pad.bottom, s.kernel_h, s.stride_h, s.dilation_h, x, weight);
+  s.out_w = out_size(s.in_w, pad.left, pad.right, s.kernel_w, s.stride_w, s.dilation_w, x, weight);
   return s;
 }
 
@@ -203,6 +222,18 @@ nn::Conv2d::Conv2d(std::int64_t in_channels, std::int64_t out_channels, PerAxis 
   };
   weight = add_parameter("weight", uniform(shape));
   if (o.bias) bias = add_parameter("bias", uniform({out_channels}));
+}
+
+nn::Conv2d::Conv2d(Tensor given_weight, Tensor given_bias, const Conv2dOptions& o) : options(o) {
+  check(given_weight.defined() && given_weight.rank() == 4 && given_weight.numel() > 0,
+        "Conv2d: weight must have shape [KH, KW, C_in/groups, C_out], got ",
+        given_weight.defined() ? given_weight.shape() : Shape{});
+  check(!given_bias.defined() || given_bias.shape() == Shape{given_weight.size(3)},
+        "Conv2d: bias must have shape ", Shape{given_weight.size(3)}, ", got ",
+        given_bias.defined() ? given_bias.shape() : Shape{});
+  options.bias = given_bias.defined();
+  weight = add_parameter("weight", std::move(given_weight));
+  if (options.bias) bias = add_parameter("bias", std::move(given_bias));
 }
 
 }  // namespace boxgrad

@@ -14,6 +14,10 @@ namespace boxgrad {
 struct Conv2dOptions {
   PerAxis stride = 1;
   Padding padding = 0;
+  /// TensorFlow's SAME instead of `padding`: as many zeros as give ceil(size / stride) outputs, the
+  /// odd one below and on the right. So a 3x3 filter with stride 2 looks one pixel further right
+  /// than with .padding = 1 when the size is even.
+  bool same_padding = false;
   PerAxis dilation = 1;  ///< distance of neighbouring taps; 1 is an ordinary filter
   std::int64_t groups = 1;
   Activation activation = Activation::none;  ///< applied to the result while it is in cache
@@ -63,6 +67,8 @@ class Conv2d : public Module {
  public:
   Conv2d(std::int64_t in_channels, std::int64_t out_channels, PerAxis kernel,
          const Conv2dOptions& options = {});
+  /// With given numbers, which it shares; an undefined bias is none, whatever options.bias says.
+  Conv2d(Tensor weight, Tensor bias, const Conv2dOptions& options = {});
 
   Tensor forward(const Tensor& x) override { return conv2d(x, weight, bias, options); }
 

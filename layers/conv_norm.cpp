@@ -1,0 +1,61 @@
+#include "layers/conv_norm.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/check.h"
+
+namespace boxgrad::nn {
+
+namespace {
+
+Conv2dOptions without_tail(Conv2dOptions options) {
+  options.bias = false;
+  options.activation = Activation::none;
+  return options;
+}
+
+}  // namespace
+
+ConvNorm::ConvNorm(std::int64_t in_channels, std::int64_t out_channels, PerAxis kernel,
+                   const Conv2dOptions& conv, const BatchNormOptions& norm)
+    : conv_(add_module(
+          "conv", std::make_shared<Conv2d>(in_channels, out_channels, kernel, without_tail(conv)))),
+      norm_(add_module("norm", std::make_shared<BatchNorm2d>(out_channels, norm))) {}
+
+std::shared_ptr<Conv2d> ConvNorm::folded() const {
+  const Conv2d& conv = conv_.as<Conv2d>();
+  const BatchNorm2d& norm = norm_.as<BatchNorm2d>();
+  auto [weight, bias] = fold_batch_norm(conv.weight, conv.bias, norm);
+  Conv2dOptions options = conv.options;
+  options.activation = norm.options().activation;
+  return std::make_shared<Conv2d>(std::move(weight), std::move(bias), options);
+}
+
+std::shared_ptr<Module> make_conv(std::int64_t in_channels, std::int64_t out_channels,
+                                  PerAxis kernel, Conv2dOptions conv, ConvTail tail,
+                                  const BatchNormOptions& norm) {
+  if (tail == ConvTail::norm)
+    return std::make_shared<ConvNorm>(in_channels, out_channels, kernel, conv, norm);
+  conv.bias = tail == ConvTail::bias;
+  conv.activation = conv.bias ? norm.activation : Activation::none;
+  return std::make_shared<Conv2d>(in_channels, out_channels, kernel, conv);
+}
+
+int fold_batch_norms(Module& model) {
+  std::vector<std::pair<std::string, ConvNorm*>> places;
+  model.visit([&](const std::string& path, Module& module) {
+    if (auto* found = dynamic_cast<ConvNorm*>(&module)) places.emplace_back(path, found);
+  });
+  std::map<ConvNorm*, std::shared_ptr<Conv2d>> folded;  // one that is shared stays shared
+  for (const auto& [path, module] : places) {
+    check(!path.empty(), "fold_batch_norms: the model is itself a ConvNorm; use its folded()");
+    if (!folded[module]) folded[module] = module->folded();
+  }
+  for (const auto& [path, module] : places) model.replace(path, folded[module]);
+  return static_cast<int>(folded.size());
+}
+
+}  // namespace boxgrad::nn

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "layers/batch_norm.h"
+#include "layers/conv.h"
+#include "layers/module.h"
+
+namespace boxgrad::nn {
+
+/// Convolution, batch norm, activation:
+///
+///   y = activation(batch_norm(x * w))
+///
+/// children "conv" (a Conv2d without bias: batch norm would take it away again) and "norm" (a
+/// BatchNorm2d). Equals torchvision.ops.Conv2dNormActivation.
+class ConvNorm : public Module {
+ public:
+  /// `conv.bias` and `conv.activation` are ignored: there is none, and it is norm.activation.
+  ConvNorm(std::int64_t in_channels, std::int64_t out_channels, PerAxis kernel,
+           const Conv2dOptions& conv, const BatchNormOptions& norm);
+  Tensor forward(const Tensor& x) override { return norm_(conv_(x)); }
+
+  /// One convolution with a bias and the activation that computes what this module computes in
+  /// evaluation mode: fold_batch_norm() of both.
+  std::shared_ptr<Conv2d> folded() const;
+
+ private:
+  Child conv_, norm_;
+};
+
+/// What stands between a convolution's sums and its activation.
+enum class ConvTail {
+  norm,  ///< batch norm, then the activation
+  bias,  ///< a bias, then the activation: `norm` with its statistics folded in
+  none,  ///< nothing at all, no activation either
+};
+
+/// A ConvNorm or a Conv2d. Either stands in the same place under the same name, so that a network
+/// built with ConvTail::bias takes the weights of one with ConvTail::norm after
+/// fold_batch_norms(). The activation is norm.activation in both.
+std::shared_ptr<Module> make_conv(std::int64_t in_channels, std::int64_t out_channels,
+                                  PerAxis kernel, Conv2dOptions conv, ConvTail tail,
+                                  const BatchNormOptions& norm);
+
+/// Puts folded() in the place of every ConvNorm below `model`: the same answers as in evaluation
+/// mode, a pass over memory less per layer. For inference: what was learned about the statistics is
+/// gone. Returns how many there were; throws std::invalid_argument when `model` itself is one.
+int fold_batch_norms(Module& model);
+
+}  // namespace boxgrad::nn
