@@ -170,7 +170,7 @@ TEST_CASE("a loss that is not finite names op, layer and images", "[trainer][err
   } catch (const TrainingDiverged& error) {
     const std::string text = error.what();
     CHECK(text.find("training stopped in step 1: ") == 0);
-    CHECK(text.find("op \"conv2d\" in module \"backbone.stem.0\"") != std::string::npos);
+    CHECK(text.find("op \"conv2d\" in module \"backbone.stem.conv\"") != std::string::npos);
     CHECK(text.find("Images of the batch: toy/") != std::string::npos);
   }
   CHECK_FALSE(load_checkpoint(folder.path).has_value());

@@ -2,65 +2,48 @@
 
 #include <memory>
 
-#include "layers/batch_norm.h"
-#include "layers/conv.h"
+#include "core/check.h"
+#include "detection/models/separable_block.h"
 #include "layers/sequential.h"
 
 namespace boxgrad::detection {
 
 namespace {
 
-using std::make_shared;
+std::string stage_name(std::size_t index) { return concat("stage", index + 1); }
 
-std::shared_ptr<nn::Module> make_block(std::int64_t in, std::int64_t out, std::int64_t stride,
-                                       bool normalize_depthwise) {
-  auto block = make_shared<nn::Sequential>();
-  block->append(make_shared<nn::Conv2d>(
-      in, in, 3, Conv2dOptions{.stride = stride, .padding = 1, .groups = in, .bias = false}));
-  if (normalize_depthwise)
-    block->append(
-        make_shared<nn::BatchNorm2d>(in, BatchNormOptions{.activation = Activation::relu}));
-  block->append(make_shared<nn::Conv2d>(in, out, 1, Conv2dOptions{.bias = false}));
-  block->append(
-      make_shared<nn::BatchNorm2d>(out, BatchNormOptions{.activation = Activation::relu}));
-  return block;
+std::vector<std::string> output_stages(const SeparableNetOptions& options) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < options.stages.size(); ++i)
+    if (options.stages[i].output) names.push_back(stage_name(i));
+  check(!names.empty(), "SeparableNet: at least one stage must be an output");
+  return names;
 }
 
 }  // namespace
 
-SeparableNet::SeparableNet(const SeparableNetOptions& options) {
-  auto stem = make_shared<nn::Sequential>();
-  stem->append(make_shared<nn::Conv2d>(
-      3, options.stem_channels, options.stem_kernel,
-      Conv2dOptions{
-          .stride = options.stem_stride, .padding = (options.stem_kernel - 1) / 2, .bias = false}));
-  stem->append(make_shared<nn::BatchNorm2d>(options.stem_channels,
-                                            BatchNormOptions{.activation = Activation::relu}));
-  stem_ = add_module("stem", stem);
+SeparableNet::SeparableNet(const SeparableNetOptions& options)
+    : ChainBackbone("SeparableNet", output_stages(options)) {
+  SeparableBlockOptions block;
+  block.depthwise = options.normalize_depthwise ? nn::ConvTail::norm : nn::ConvTail::none;
+
+  append("stem",
+         nn::make_conv(3, options.stem_channels, options.stem_kernel,
+                       {.stride = options.stem_stride, .padding = (options.stem_kernel - 1) / 2},
+                       nn::ConvTail::norm, block.norm),
+         options.stem_channels);
 
   std::int64_t in = options.stem_channels;
-  for (const SeparableStage& spec : options.stages) {
-    auto stage = make_shared<nn::Sequential>();
-    for (int block = 0; block < spec.blocks; ++block) {
-      stage->append(
-          make_block(in, spec.channels, block == 0 ? spec.stride : 1, options.normalize_depthwise));
+  for (std::size_t i = 0; i < options.stages.size() && !complete(); ++i) {
+    const SeparableStage& spec = options.stages[i];
+    auto stage = std::make_shared<nn::Sequential>();
+    for (int number = 0; number < spec.blocks; ++number) {
+      block.stride = number == 0 ? spec.stride : 1;
+      stage->append(std::make_shared<SeparableBlock>(in, spec.channels, block));
       in = spec.channels;
     }
-    stages_.push_back(add_module(concat("stage", stages_.size() + 1), stage));
-    output_.push_back(spec.output);
-    if (spec.output) channels_.push_back(spec.channels);
+    append(stage_name(i), stage, spec.channels);
   }
-  check(!channels_.empty(), "SeparableNet: at least one stage must be an output");
-}
-
-std::vector<Tensor> SeparableNet::maps(const Tensor& images) {
-  std::vector<Tensor> outputs;
-  Tensor x = stem_(images);
-  for (std::size_t i = 0; i < stages_.size(); ++i) {
-    x = stages_[i](x);
-    if (output_[i]) outputs.push_back(x);
-  }
-  return outputs;
 }
 
 }  // namespace boxgrad::detection

@@ -24,26 +24,14 @@ struct SeparableNetOptions {
   bool normalize_depthwise = false;
 };
 
-/// A small backbone in the manner of MobileNet: an ordinary convolution, then blocks of
+/// A small backbone in the manner of MobileNet: an ordinary convolution "stem", then "stage1",
+/// "stage2", ... of SeparableBlocks, by default without the normalisation in their middle:
 ///
 ///   3x3 depthwise -> 1x1 -> batch norm -> ReLU
-///
-/// One block costs 9 M D^2 + M N D^2 multiply-adds instead of 9 M N D^2 (M channels in, N out, on a
-/// D x D map): 1/N + 1/9 of an ordinary 3x3 convolution.
-/// Howard et al., "MobileNets", 2017, section 3.1.
-class SeparableNet : public Backbone {
+class SeparableNet : public ChainBackbone {
  public:
   /// Throws std::invalid_argument when no stage is an output.
   explicit SeparableNet(const SeparableNetOptions& options);
-
-  std::vector<Tensor> maps(const Tensor& images) override;
-  std::vector<std::int64_t> channels() const override { return channels_; }
-
- private:
-  nn::Child stem_;
-  std::vector<nn::Child> stages_;
-  std::vector<bool> output_;
-  std::vector<std::int64_t> channels_;
 };
 
 }  // namespace boxgrad::detection
