@@ -1,5 +1,6 @@
-// Times boxgrad's layers one by one; `--list` names them. The item names, shapes and meaning are
-// those of a PyTorch program that prints the same CSV, so that the two can be put side by side.
+// Times boxgrad's layers and whole networks one by one; `--list` names them. The item names, shapes
+// and meaning are those of a PyTorch program that prints the same CSV, so that the two can be put
+// side by side.
 
 #include <regex>
 
@@ -10,6 +11,7 @@
 #include "tests/bench/detection_items.h"
 #include "tests/bench/linear_items.h"
 #include "tests/bench/map_items.h"
+#include "tests/bench/network_items.h"
 
 using namespace boxgrad;
 using bench::Item;
@@ -81,8 +83,9 @@ void add_mobilenet(std::vector<Item>& items) {
 
 int main(int argc, char** argv) {
   Program program({.name = "layers_bench",
-                   .about = "Times single layers and prints name,threads,fwd_ms,fwdbwd_ms: the "
-                            "minimum of at least 3 runs after a warm-up.",
+                   .about =
+                       "Times layers and networks and prints name,threads,fwd_ms,fwdbwd_ms: the "
+                       "minimum of at least 3 runs after a warm-up.",
                    .threads = false,
                    .out = false,
                    .quick = false,
@@ -103,6 +106,7 @@ int main(int argc, char** argv) {
     bench::add_maps(items);
     bench::add_linear(items);
     bench::add_detection(items);
+    bench::add_networks(items);
 
     std::regex pattern;
     try {
