@@ -36,6 +36,31 @@ namespace {
 thread_local bool recording = true;
 thread_local std::string module_path;
 thread_local std::vector<OpObserver*> observers;
+thread_local const char* current_work = nullptr;
+thread_local bool walking_back = false;
+thread_local std::string op_remark;
+
+void tell_boundary() {
+  for (OpObserver* observer : observers) observer->at_boundary(current_work);
+}
+
+/// Around a backward closure: its ops belong to the module that the op ran in.
+class ClosureScope {
+ public:
+  explicit ClosureScope(const std::string& path)
+      : path_before_(std::exchange(module_path, path)),
+        walking_before_(std::exchange(walking_back, true)) {}
+  ~ClosureScope() {
+    module_path = std::move(path_before_);
+    walking_back = walking_before_;
+  }
+  ClosureScope(const ClosureScope&) = delete;
+  ClosureScope& operator=(const ClosureScope&) = delete;
+
+ private:
+  std::string path_before_;
+  bool walking_before_;
+};
 
 /// A chain of a million ops would overflow the stack if each node's destructor ran the next
 /// one's. A dying node parks what it owns here instead, and the outermost one empties the park.
@@ -74,7 +99,8 @@ Tensor from_op(const char* op, Tensor output, std::vector<Tensor> inputs, Backwa
                                 std::make_shared<Node>(op, std::move(slots), std::move(backward)));
   }
   if (!observers.empty()) {
-    const OpObserver::Op event{op, module_path, output, inputs, output.id(), {}};
+    const std::string remark = std::exchange(op_remark, {});
+    const OpObserver::Op event{op, module_path, output, inputs, output.id(), {}, remark};
     for (OpObserver* observer : observers) observer->after_forward(event);
   }
   return output;
@@ -98,7 +124,8 @@ std::span<const Scalar> GradSlot::data() const {
 }
 
 GradSlot::Target GradSlot::target() {
-  if (!buffer_) buffer_ = std::make_shared<Buffer>(shape_.numel(), Buffer::Fill::none);
+  if (!buffer_)
+    buffer_ = std::make_shared<Buffer>(shape_.numel(), Buffer::Fill::none, Buffer::Use::gradient);
   const Scalar beta = written_ ? Scalar{1} : Scalar{0};
   written_ = true;
   return {buffer_->data(), beta};
@@ -224,11 +251,12 @@ void AutogradAccess::step_back(GradSlot& slot) {
     slot.buffer_ = nullptr;
     slot.written_ = false;
   }
+  const ClosureScope scope(node->module_path);
   if (observers.empty()) {
     node->backward(dy);
     return;
   }
-  const OpObserver::Op event{node->op, node->module_path, Tensor(), {}, slot.id_, node->inputs};
+  const OpObserver::Op event{node->op, node->module_path, Tensor(), {}, slot.id_, node->inputs, {}};
   for (OpObserver* observer : observers) observer->before_backward(event, dy);
   node->backward(dy);
   for (OpObserver* observer : observers) observer->after_backward(event, dy);
@@ -265,12 +293,29 @@ NoGradGuard::NoGradGuard() : before_(recording) { recording = false; }
 NoGradGuard::~NoGradGuard() { recording = before_; }
 
 ModuleScope::ModuleScope(const std::string& name) : length_before_(module_path.size()) {
+  if (!observers.empty()) tell_boundary();
   if (name.empty()) return;
   if (!module_path.empty()) module_path += '.';
   module_path += name;
 }
-ModuleScope::~ModuleScope() { module_path.resize(length_before_); }
+ModuleScope::~ModuleScope() {
+  if (!observers.empty()) tell_boundary();
+  module_path.resize(length_before_);
+}
 const std::string& current_module_path() { return module_path; }
+
+WorkScope::WorkScope(const char* name) : before_(current_work) {
+  if (!observers.empty()) tell_boundary();
+  current_work = name;
+}
+WorkScope::~WorkScope() {
+  if (!observers.empty()) tell_boundary();
+  current_work = before_;
+}
+
+bool in_backward() { return walking_back; }
+bool ops_are_observed() { return !observers.empty(); }
+void remark_on_op(std::string remark) { op_remark = std::move(remark); }
 
 OpObserver::OpObserver() { observers.push_back(this); }
 OpObserver::~OpObserver() { std::erase(observers, this); }

@@ -125,7 +125,8 @@ class NoGradGuard {
 };
 
 /// While it lives, ops on this thread belong to the module `name` (nested: "backbone.conv1").
-/// Module sets one around its forward; NaN reports, profiles and drawings read it.
+/// Module sets one around its forward; NaN reports, profiles and drawings read it. While a backward
+/// closure runs, the path is that of its op.
 class ModuleScope {
  public:
   explicit ModuleScope(const std::string& name);
@@ -140,6 +141,30 @@ class ModuleScope {
 /// The dotted path of the module that is running, "" outside of any.
 const std::string& current_module_path();
 
+/// While it lives, what this thread does outside of ops is called `name` ("nms", "sgd_step"): a
+/// literal, for the profiler (layers/profile.h). Put one around work that is worth a row of its own
+/// and does not end in from_op.
+class WorkScope {
+ public:
+  explicit WorkScope(const char* name);
+  ~WorkScope();
+  WorkScope(const WorkScope&) = delete;
+  WorkScope& operator=(const WorkScope&) = delete;
+
+ private:
+  const char* before_;
+};
+
+/// Whether a backward closure is running on this thread.
+bool in_backward();
+
+/// Whether an OpObserver lives on this thread: if so, a remark is worth its making.
+bool ops_are_observed();
+
+/// What the op that is running has to say to observers, e.g. which algorithm it chose and why; its
+/// from_op hands it over.
+void remark_on_op(std::string remark);
+
 /// Sees every op of its thread while it lives: the graph recorder, the NaN detector, profilers
 /// and the test of gradient-check coverage are observers, so that ops need to know none of them.
 class OpObserver {
@@ -151,7 +176,8 @@ class OpObserver {
     const std::vector<Tensor>& inputs;  ///< forward only; empty in backward
     std::uint64_t output_id;            ///< id() of the output
     const std::vector<std::shared_ptr<GradSlot>>&
-        input_slots;  ///< backward only; null: no gradient
+        input_slots;            ///< backward only; null: no gradient
+    const std::string& remark;  ///< forward: of remark_on_op(), else ""
   };
 
   OpObserver();
@@ -162,6 +188,9 @@ class OpObserver {
   virtual void after_forward(const Op&) {}
   virtual void before_backward(const Op&, const Tensor& /*dy*/) {}
   virtual void after_backward(const Op&, const Tensor& /*dy*/) {}
+  /// A module or a WorkScope is about to begin or has just ended. current_module_path() and
+  /// `work` (null for none) still say where the time since the last event was spent.
+  virtual void at_boundary(const char* /*work*/) {}
 };
 
 }  // namespace boxgrad

@@ -12,6 +12,7 @@
 #include <ostream>
 
 #include "core/autograd.h"
+#include "core/memory.h"
 #include "core/tensor_impl.h"
 
 namespace boxgrad {
@@ -34,7 +35,7 @@ constexpr std::size_t kAlignment = 64;
 
 }  // namespace
 
-Buffer::Buffer(std::int64_t size, Fill fill) {
+Buffer::Buffer(std::int64_t size, Fill fill, Use use) {
   const auto count = static_cast<std::uint64_t>(size);
   if (count > (std::numeric_limits<std::size_t>::max() / 2) / sizeof(Scalar))
     throw std::bad_alloc();
@@ -44,9 +45,14 @@ Buffer::Buffer(std::int64_t size, Fill fill) {
   data_ = static_cast<Scalar*>(std::aligned_alloc(kAlignment, bytes));
   if (data_ == nullptr) throw std::bad_alloc();
   if (fill == Fill::zero) std::memset(data_, 0, bytes);
+  bytes_ = static_cast<std::int64_t>(bytes);
+  detail::count_buffer(data_, bytes_, use);
 }
 
-Buffer::~Buffer() { std::free(data_); }
+Buffer::~Buffer() {
+  detail::uncount_buffer(data_, bytes_);
+  std::free(data_);
+}
 
 // --- creation -------------------------------------------------------------------------------
 

@@ -22,7 +22,9 @@ class GradSlot;
 class Buffer {
  public:
   enum class Fill { none, zero };
-  Buffer(std::int64_t size, Fill fill);
+  /// What it holds, for the memory report (core/memory.h); scratch is a kernel's working memory.
+  enum class Use { value, gradient, scratch };
+  Buffer(std::int64_t size, Fill fill, Use use = Use::value);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -32,6 +34,7 @@ class Buffer {
 
  private:
   Scalar* data_;
+  std::int64_t bytes_;
 };
 
 /// An n-dimensional array of Scalars: a *handle* to a shape, contiguous numbers in row-major

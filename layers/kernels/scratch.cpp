@@ -32,7 +32,7 @@ Scratch::Scratch(std::int64_t size) : capacity_(std::max<std::int64_t>(size, 1))
     buffer_ = std::move(best->second);
     blocks.erase(best);
   } else {
-    buffer_ = std::make_unique<Buffer>(capacity_, Buffer::Fill::none);
+    buffer_ = std::make_unique<Buffer>(capacity_, Buffer::Fill::none, Buffer::Use::scratch);
   }
 }
 
