@@ -19,8 +19,9 @@ LIBS  := -lopenblas -lpugixml -lz -pthread
 # of building and gains nothing.
 COLD := $(wildcard core/serialize.cpp \
   core/report.cpp core/chart*.cpp core/svg.cpp core/graph*.cpp core/gradcheck.cpp \
-  core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp \
-  layers/module.cpp layers/path_pattern.cpp layers/count.cpp detection/data/voc*.cpp \
+  core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
+  layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
+  layers/roofline.cpp detection/data/voc*.cpp \
   detection/training/*.cpp detection/models/*.cpp)
 
 # All cores, unless the command line says otherwise (make -j1).
@@ -150,8 +151,8 @@ test-tsan:  ## the tests under ThreadSanitizer
 tutorial-check: $(TUTORIALS:%=$(BIN)/%)  ## run every tutorial --quick and compare with its README
 	$(Q)sh tests/tools/tutorial_check.sh $(BIN) $(TUTORIALS)
 
-bench: $(BIN)/layers_bench  ## time the layers: name,threads,fwd_ms,fwdbwd_ms
-	$(Q)$< $(BENCH_ARGS)
+bench: $(BIN)/layers_bench  ## time the layers: a table with percent of peak; BENCH_ARGS='--only conv'
+	$(Q)$< --table $(BENCH_ARGS)
 
 # --- keeping the house ----------------------------------------------------------------------
 

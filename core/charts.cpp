@@ -98,8 +98,9 @@ void draw_series(Frame& frame, const Series& s) {
     for (std::size_t k = begin; k < end; ++k) {
       const std::size_t i = kept[k];
       frame.svg().circle(x.place(s.x[i]), y.place(s.y[i]), 3.5, "dot",
-                         (s.name.empty() ? "" : s.name + ": ") + format_number(s.x[i]) + ", " +
-                             format_number(s.y[i]));
+                         (s.name.empty() ? "" : s.name + ": ") +
+                             (s.labels.empty() ? "" : s.labels[i] + ": ") + format_number(s.x[i]) +
+                             ", " + format_number(s.y[i]));
     }
   });
 }
@@ -121,6 +122,8 @@ std::string line_chart(const std::vector<Series>& given, const ChartOptions& opt
     check(s.low.size() == s.high.size() && (s.low.empty() || s.low.size() == s.y.size()),
           "line_chart: the band of series \"", s.name, "\" must have ", s.y.size(),
           " lows and highs, got ", s.low.size(), " and ", s.high.size());
+    check(s.labels.empty() || s.labels.size() == s.y.size(), "line_chart: series \"", s.name,
+          "\" must have no labels or ", s.y.size(), ", got ", s.labels.size());
     s.color = (s.color < 0 ? static_cast<int>(n % 8) : s.color) % 8;
     for (std::size_t i = 0; i < s.y.size(); ++i) {
       if (!x.drawable(s.x[i])) continue;
@@ -147,6 +150,7 @@ std::string line_chart(const std::vector<Series>& given, const ChartOptions& opt
     draw_series(frame, s);
     frame.svg().close_group();
   }
+  draw_labels(frame, series);
   frame.svg().close_clip();
   if (empty) frame.say_no_data();
   return frame.svg().str();

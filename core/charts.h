@@ -14,8 +14,11 @@ struct Series {
   std::vector<double> x = {}, y = {};  ///< as many of each; x empty: 0, 1, 2, ...
   std::vector<double> low = {},
                       high = {};  ///< a shaded band around the curve, e.g. min and max of seeds
-  bool line = true;               ///< join the points
-  bool markers = false;           ///< draw a dot at each
+  /// One per point, or none: written beside it where there is room (the first come first), and
+  /// shown when the pointer rests on its dot.
+  std::vector<std::string> labels = {};
+  bool line = true;      ///< join the points
+  bool markers = false;  ///< draw a dot at each
   bool dashed = false;
   int color = -1;  ///< 0 to 7; -1: its place in the list
 };
@@ -34,8 +37,8 @@ struct ChartOptions {
   double width = 720, height = 360;  ///< px; the page scales it down on a phone
 };
 
-/// Curves over a common pair of axes. Throws std::invalid_argument when x, y, low and high of a
-/// series differ in size.
+/// Curves over a common pair of axes. Throws std::invalid_argument when x, y, labels, low and high
+/// of a series differ in size.
 std::string line_chart(const std::vector<Series>& series, const ChartOptions& options = {});
 
 /// The same with dots instead of lines.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/autograd.h"
 #include "core/check.h"
 #include "detection/boxes.h"
 
@@ -47,6 +48,7 @@ Matcher::Matcher(MatcherOptions options) : options_(options) {
 }
 
 Matches Matcher::operator()(const Tensor& iou) const {
+  const WorkScope work("match");
   check_iou(iou, "Matcher");
   const std::int64_t num_truths = iou.size(0);
   Matches matches;
@@ -75,6 +77,7 @@ Matches Matcher::operator()(const Tensor& iou) const {
 }
 
 Matches ssd_match(const Tensor& iou, Scalar threshold) {
+  const WorkScope work("match");
   check_iou(iou, "ssd_match");
   check(threshold >= 0, "ssd_match: threshold must be >= 0, got ", threshold);
   const std::int64_t num_truths = iou.size(0);

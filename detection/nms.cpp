@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "core/autograd.h"
 #include "core/check.h"
 #include "core/ops.h"
 #include "core/parallel.h"
@@ -142,6 +143,7 @@ Scalar round_down(double threshold, const char* op) {
 
 std::vector<std::int64_t> nms(const Tensor& boxes, std::span<const Scalar> scores,
                               double iou_threshold, std::int64_t* nan_scores) {
+  const WorkScope work("nms");
   const Scalar threshold = round_down(iou_threshold, "nms");
   const std::vector<std::int64_t> order = order_by_score(boxes, scores, nan_scores, "nms");
   std::vector<std::int64_t> kept;
@@ -152,6 +154,7 @@ std::vector<std::int64_t> nms(const Tensor& boxes, std::span<const Scalar> score
 std::vector<std::int64_t> batched_nms(const Tensor& boxes, std::span<const Scalar> scores,
                                       std::span<const std::int64_t> classes, double iou_threshold,
                                       std::int64_t* nan_scores) {
+  const WorkScope work("nms");
   const Scalar threshold = round_down(iou_threshold, "batched_nms");
   const std::vector<std::int64_t> order = order_by_score(boxes, scores, nan_scores, "batched_nms");
   check(classes.size() == scores.size(), "batched_nms: classes must have one number per box, ",

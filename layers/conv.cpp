@@ -181,6 +181,10 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   const Tensor y_kept = o.activation != Activation::none ? y.detach() : Tensor();
   std::vector<Tensor> inputs = {x, weight};
   if (bias.defined()) inputs.push_back(bias);
+  if (ops_are_observed())
+    remark_on_op(o.algorithm == ConvAlgorithm::automatic
+                     ? explain_conv_algorithm(s)
+                     : concat(to_string(algorithm), ": as the caller said"));
   return from_op("conv2d", y, std::move(inputs),
                  [s, algorithm, activation = o.activation, x_kept, w_kept, y_kept, dx, dw,
                   db](const Tensor& dy) {

@@ -10,10 +10,7 @@
 
 namespace boxgrad::nn {
 
-namespace {
-
-/// The multiply-adds of one op.
-std::int64_t multiply_adds(const OpObserver::Op& op) {
+std::int64_t op_multiply_adds(const OpObserver::Op& op) {
   const std::string_view name = op.name;
   std::int64_t per_output = 0;
   if (name == "conv2d" || name == "linear") {
@@ -24,6 +21,8 @@ std::int64_t multiply_adds(const OpObserver::Op& op) {
   }
   return checked_mul(op.output.numel(), per_output, "count_layers: multiply-adds");
 }
+
+namespace {
 
 LayerCount& row_of(ModelCount& count, const std::string& path) {
   for (LayerCount& layer : count.layers)
@@ -39,7 +38,7 @@ struct Watcher : OpObserver {
     if (!layer.ops.empty()) layer.ops += ", ";
     layer.ops += op.name;
     layer.output = op.output.shape();
-    layer.multiply_adds += multiply_adds(op);
+    layer.multiply_adds += op_multiply_adds(op);
   }
 };
 

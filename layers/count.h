@@ -5,10 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "core/autograd.h"
 #include "core/shape.h"
 #include "layers/module.h"
 
 namespace boxgrad::nn {
+
+/// The multiply-adds of one op that ran forwards, as described at count_layers.
+std::int64_t op_multiply_adds(const OpObserver::Op& op);
 
 /// What one place in a model holds and computes.
 struct LayerCount {

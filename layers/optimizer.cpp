@@ -59,6 +59,7 @@ void Optimizer::step(double rate_factor) {
   check(std::isfinite(rate_factor) && rate_factor >= 0, name_,
         ": the rate factor must be >= 0 and finite, got ", rate_factor);
   if (++accumulated_ < accumulate_) return;
+  const WorkScope work("optimizer step");
   accumulated_ = 0;
   ++steps_;
 

@@ -12,6 +12,7 @@
 #include "tests/bench/linear_items.h"
 #include "tests/bench/map_items.h"
 #include "tests/bench/network_items.h"
+#include "tests/bench/profile_items.h"
 
 using namespace boxgrad;
 using bench::Item;
@@ -87,17 +88,22 @@ int main(int argc, char** argv) {
                        "Times layers and networks and prints name,threads,fwd_ms,fwdbwd_ms: the "
                        "minimum of at least 3 runs after a warm-up.",
                    .threads = false,
-                   .out = false,
                    .quick = false,
                    .data_on_stdout = true});
   std::string only = ".";
   std::vector<int> threads = {1, 2};
   double budget = 1.5;
-  bool list = false;
+  bool list = false, table = false, profile = false, memory = false, explain = false;
   program.option("--only", only, "run the items whose name contains this regular expression");
   program.option("--threads", threads, "numbers of threads, with commas", 1, 256);
   program.option("--budget", budget, "seconds for each figure", 0);
   program.flag("--list", list, "print the names and stop");
+  program.flag("--table", table, "print a table with percent of this machine's peaks, not CSV");
+  program.flag("--profile", profile,
+               "time each layer and pass of the items, with the last number of --threads; draw a "
+               "roofline into --out");
+  program.flag("--memory", memory, "peak memory of a step of the items, by layer");
+  program.flag("--explain", explain, "which algorithm each convolution gets, and why");
 
   return program.run(argc, argv, [&] {
     std::vector<Item> items;
@@ -116,9 +122,17 @@ int main(int argc, char** argv) {
     }
     std::erase_if(items, [&](const Item& item) { return !std::regex_search(item.name, pattern); });
     check(!items.empty(), "--only: no item's name contains \"", only, "\"; --list prints them");
-    if (list)
+    if (list) {
       for (const Item& item : items) std::printf("%s\n", item.name.c_str());
-    else
-      bench::run_items(items, threads, budget);
+      return;
+    }
+    if (table) return bench::print_table(items, threads, budget);
+    if (!profile && !memory && !explain) return bench::run_items(items, threads, budget);
+    set_num_threads(threads.back());
+    for (const Item& item : items) {
+      if (explain) bench::print_explanation(item);
+      if (profile) bench::print_profile(item, budget, program.out());
+      if (memory) bench::print_memory(item, program.out());
+    }
   });
 }
