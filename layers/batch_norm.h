@@ -51,11 +51,14 @@ class BatchNorm2d : public Module {
   Tensor forward(const Tensor& x) override;
 
   bool frozen = false;
+  bool uses_batch_statistics() const { return is_training() && !frozen; }
   const BatchNormOptions& options() const { return options_; }
 
  private:
   BatchNormOptions options_;
-  Tensor weight_, bias_, running_mean_, running_var_;
+
+ public:
+  Tensor weight, bias, running_mean, running_var;  ///< [C] each
 };
 
 /// A convolution's filters and bias with a following BatchNorm2d in eval mode multiplied in:

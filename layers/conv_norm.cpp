@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "layers/conv_batch_norm.h"
 
 namespace boxgrad::nn {
 
@@ -24,6 +25,18 @@ ConvNorm::ConvNorm(std::int64_t in_channels, std::int64_t out_channels, PerAxis 
     : conv_(add_module(
           "conv", std::make_shared<Conv2d>(in_channels, out_channels, kernel, without_tail(conv)))),
       norm_(add_module("norm", std::make_shared<BatchNorm2d>(out_channels, norm))) {}
+
+Tensor ConvNorm::forward(const Tensor& x) {
+  const auto* conv = dynamic_cast<const Conv2d*>(&conv_.module());
+  const auto* norm = dynamic_cast<const BatchNorm2d*>(&norm_.module());
+  const bool one_op =
+      conv != nullptr && !conv->bias.defined() && norm != nullptr &&
+      norm->uses_batch_statistics() && !OutputTap::wants("conv") && !OutputTap::wants("norm") &&
+      conv2d_batch_norm_fuses(conv_shape(x.shape(), conv->weight.shape(), conv->options));
+  if (!one_op) return norm_(conv_(x));
+  return conv2d_batch_norm(x, conv->weight, norm->weight, norm->bias, norm->running_mean,
+                           norm->running_var, conv->options, norm->options());
+}
 
 std::shared_ptr<Conv2d> ConvNorm::folded() const {
   const Conv2d& conv = conv_.as<Conv2d>();

@@ -20,7 +20,9 @@ class ConvNorm : public Module {
   /// `conv.bias` and `conv.activation` are ignored: there is none, and it is norm.activation.
   ConvNorm(std::int64_t in_channels, std::int64_t out_channels, PerAxis kernel,
            const Conv2dOptions& conv, const BatchNormOptions& norm);
-  Tensor forward(const Tensor& x) override { return norm_(conv_(x)); }
+  /// In training the two are one op where that saves passes over memory (conv_batch_norm.h), unless
+  /// a child was replaced or an OutputTap asks for what is between them.
+  Tensor forward(const Tensor& x) override;
 
   /// One convolution with a bias and the activation that computes what this module computes in
   /// evaluation mode: fold_batch_norm() of both.

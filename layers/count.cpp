@@ -13,7 +13,7 @@ namespace boxgrad::nn {
 std::int64_t op_multiply_adds(const OpObserver::Op& op) {
   const std::string_view name = op.name;
   std::int64_t per_output = 0;
-  if (name == "conv2d" || name == "linear") {
+  if (name == "conv2d" || name == "conv2d_batch_norm" || name == "linear") {
     const Tensor& weight = op.inputs.at(1);  // the output channels are its last axis
     per_output = weight.numel() / std::max<std::int64_t>(weight.size(-1), 1);
   } else if (name == "matmul") {

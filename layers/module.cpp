@@ -222,6 +222,12 @@ OutputTap::OutputTap(std::vector<std::string> paths) : before_(current_tap) {
 
 OutputTap::~OutputTap() { current_tap = before_; }
 
+bool OutputTap::wants(const std::string& name) {
+  for (const OutputTap* tap = current_tap; tap != nullptr; tap = tap->before_)
+    if (tap->outputs_.contains(join(current_module_path(), name))) return true;
+  return false;
+}
+
 Tensor OutputTap::output(const std::string& path) const {
   const auto found = outputs_.find(path);
   check(found != outputs_.end() && found->second.defined(), "OutputTap: the module at \"", path,

@@ -156,6 +156,9 @@ class OutputTap {
   /// it did not run.
   Tensor output(const std::string& path) const;
 
+  /// Whether a living tap of this thread asks for the module `name` of the one that is running.
+  static bool wants(const std::string& name);
+
  private:
   friend class Module;
   std::map<std::string, Tensor> outputs_;

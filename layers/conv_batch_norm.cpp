@@ -1,0 +1,178 @@
+#include "layers/conv_batch_norm.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "core/autograd.h"
+#include "core/blas.h"
+#include "core/check.h"
+#include "layers/kernels/batch_moments.h"
+#include "layers/kernels/pointwise.h"
+#include "layers/kernels/scratch.h"
+
+namespace boxgrad {
+
+using kernels::Affine, kernels::BlockSums, kernels::ChannelSums, kernels::InputGradient;
+using kernels::rows_per_block;
+
+namespace {
+
+/// Rows whose inputs and outputs take about 1 MiB, a multiple of the blocks that sums are kept of.
+std::int64_t product_rows(const ConvShape& s) {
+  const std::int64_t block = rows_per_block(s.out_c);
+  const std::int64_t fit =
+      (std::int64_t{1} << 20) / (static_cast<std::int64_t>(sizeof(Scalar)) * (s.in_c + s.out_c));
+  const std::int64_t eighth = (s.out_pixels() + 7) / 8;
+  return (std::max<std::int64_t>(std::min(fit, eighth), 1) + block - 1) / block * block;
+}
+
+/// z = x w, and the moments of z about `origin`.
+ChannelSums multiply_and_sum(const ConvShape& s, const Scalar* x, const Scalar* w,
+                             const Scalar* origin, Scalar* z) {
+  BlockSums sums(s.out_pixels(), s.out_c);
+  parallel_for(s.out_pixels(), product_rows(s), [&](std::int64_t begin, std::int64_t end) {
+    gemm_serial(Trans::no, Trans::no, end - begin, s.out_c, s.in_c, 1, x + begin * s.in_c, s.in_c,
+                w, s.out_c, 0, z + begin * s.out_c, s.out_c);
+    sums.fill(begin, end, [&](std::int64_t row, std::int64_t rows, Scalar* first, Scalar* second) {
+      kernels::moment_sums(z + row * s.out_c, origin, rows, s.out_c, first, second);
+    });
+  });
+  return sums.total();
+}
+
+/// What backward needs of forward.
+struct Saved {
+  ConvShape s;
+  Activation activation;
+  Tensor x, w, z;
+  Affine affine;
+};
+
+/// Rows begin..end-1 of dz.
+void output_gradient(const Saved& f, const InputGradient& terms, const Scalar* dy,
+                     std::int64_t begin, std::int64_t end, Scalar* dz) {
+  const std::int64_t i = begin * f.s.out_c;
+  kernels::affine_backward(f.activation, f.z.data().data() + i, dy + i, f.affine.pointers(),
+                           terms.a.data(), terms.b.data(), terms.d.data(), end - begin, f.s.out_c,
+                           0, dz);
+}
+
+/// dx and dw (either may be null), a block of dz at a time. Each part of the rows has a dw of its
+/// own; they are added in order.
+void products_by_block(const Saved& f, const InputGradient& terms, const Scalar* dy, GradSlot* dx,
+                       GradSlot* dw) {
+  const ConvShape& s = f.s;
+  const std::int64_t rows = s.out_pixels(), block = product_rows(s), size = s.weights();
+  const std::int64_t per_part = ((rows + 7) / 8 + block - 1) / block * block;
+  const std::int64_t parts = (rows + per_part - 1) / per_part;
+  const Scalar *x = f.x.data().data(), *w = f.w.data().data();
+  const auto [dx_data, dx_beta] = dx ? dx->target() : GradSlot::Target{nullptr, 0};
+  Scratch partial(dw ? parts * size : 0);
+  Scalar* sums = partial.data();
+  parallel_for(
+      parts, 1, [&, dx_data = dx_data, dx_beta = dx_beta](std::int64_t part, std::int64_t) {
+        Scratch dz(block * s.out_c);
+        const std::int64_t first = part * per_part, last = std::min(first + per_part, rows);
+        for (std::int64_t row = first; row < last; row += block) {
+          const std::int64_t count = std::min(block, last - row);
+          output_gradient(f, terms, dy, row, row + count, dz.data());
+          if (dx)
+            gemm_serial(Trans::no, Trans::yes, count, s.in_c, s.out_c, 1, dz.data(), s.out_c, w,
+                        s.out_c, dx_beta, dx_data + row * s.in_c, s.in_c);
+          if (dw)
+            gemm_serial(Trans::yes, Trans::no, s.in_c, s.out_c, count, 1, x + row * s.in_c, s.in_c,
+                        dz.data(), s.out_c, row > first ? 1 : 0, sums + part * size, s.out_c);
+        }
+      });
+  if (!dw) return;
+  dw->accumulate([&](std::size_t i) {
+    Scalar sum = 0;
+    for (std::int64_t part = 0; part < parts; ++part)
+      sum += sums[part * size + static_cast<std::int64_t>(i)];
+    return sum;
+  });
+}
+
+/// The same with the whole dz: where it is small beside eight copies of dw.
+void products_at_once(const Saved& f, const InputGradient& terms, const Scalar* dy, GradSlot* dx,
+                      GradSlot* dw) {
+  const ConvShape& s = f.s;
+  Scratch dz(s.out_pixels() * s.out_c);
+  parallel_for(s.out_pixels(), rows_per_block(s.out_c), [&](std::int64_t begin, std::int64_t end) {
+    output_gradient(f, terms, dy, begin, end, dz.data() + begin * s.out_c);
+  });
+  if (dw) {
+    const auto [data, beta] = dw->target();
+    pointwise_weight_gradient(s, f.x.data().data(), dz.data(), beta, data);
+  }
+  if (dx) {
+    const auto [data, beta] = dx->target();
+    pointwise_input_gradient(s, dz.data(), f.w.data().data(), beta, data);
+  }
+}
+
+}  // namespace
+
+bool conv2d_batch_norm_fuses(const ConvShape& shape) {
+  return conv_algorithm_covers(ConvAlgorithm::pointwise, shape);
+}
+
+Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& gamma,
+                         const Tensor& beta, Tensor running_mean, Tensor running_var,
+                         const Conv2dOptions& conv_options, const BatchNormOptions& norm_options) {
+  Conv2dOptions plain = conv_options;
+  plain.activation = Activation::none;
+  const ConvShape s = conv_shape(x.shape(), weight.shape(), plain);
+  if (!conv2d_batch_norm_fuses(s))
+    return batch_norm(conv2d(x, weight, {}, plain), gamma, beta, running_mean, running_var,
+                      norm_options);
+  const Shape channels{s.out_c};
+  for (const Tensor* t : {&gamma, &beta, static_cast<const Tensor*>(&running_mean),
+                          static_cast<const Tensor*>(&running_var)})
+    check(t->shape() == channels, "conv2d_batch_norm: weight, bias, mean and var must have shape ",
+          channels, ", got ", t->shape());
+  check(s.out_pixels() >= 2,
+        "conv2d_batch_norm: needs at least 2 positions to have a variance, got x of shape ",
+        x.shape());
+
+  // Moments are taken about the first row of z, which is therefore computed first.
+  Tensor z = Tensor::empty({s.batch, s.out_h, s.out_w, s.out_c});
+  const Scalar *in = x.data().data(), *w = weight.data().data();
+  std::vector<Scalar> origin(static_cast<std::size_t>(s.out_c));
+  gemm_serial(Trans::no, Trans::no, 1, s.out_c, s.in_c, 1, in, s.in_c, w, s.out_c, 0, origin.data(),
+              s.out_c);
+  const ChannelSums moments = multiply_and_sum(s, in, w, origin.data(), z.data().data());
+  Affine affine = kernels::batch_statistics(moments, origin.data(), s.out_pixels(), norm_options,
+                                            running_mean, running_var);
+  affine.set_scale(gamma.data().data(), beta.data().data());
+
+  Tensor y = Tensor::empty(z.shape());
+  parallel_for(s.out_pixels(), rows_per_block(s.out_c), [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t i = begin * s.out_c;
+    kernels::affine_forward(norm_options.activation, z.data().data() + i, affine.pointers(),
+                            end - begin, s.out_c, y.data().data() + i);
+  });
+
+  Saved saved{s, norm_options.activation, x.detach(), weight.detach(), z, std::move(affine)};
+  return from_op(
+      "conv2d_batch_norm", y, {x, weight, gamma, beta},
+      [f = std::move(saved), dx = x.grad_slot(), dw = weight.grad_slot(),
+       dgamma = gamma.grad_slot(), dbeta = beta.grad_slot()](const Tensor& dy) {
+        const std::int64_t rows = f.s.out_pixels(), channels = f.s.out_c;
+        const Scalar *z = f.z.data().data(), *g = dy.data().data();
+        ChannelSums sums = kernels::channel_sums(
+            rows, channels,
+            [&](std::int64_t row, std::int64_t count, Scalar* first, Scalar* second) {
+              kernels::gradient_sums(f.activation, z + row * channels, g + row * channels,
+                                     f.affine.pointers(), count, channels, first, second);
+            });
+        kernels::weight_gradients(sums, f.affine, dgamma.get(), dbeta.get());
+        if (!dx && !dw) return;
+        const InputGradient terms = kernels::input_gradient(sums, f.affine, rows, true);
+        const bool many_rows = rows >= 16 * f.s.in_c;
+        (many_rows ? products_by_block : products_at_once)(f, terms, g, dx.get(), dw.get());
+      });
+}
+
+}  // namespace boxgrad

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "layers/batch_norm.h"
+#include "layers/conv.h"
+
+namespace boxgrad {
+
+/// Convolution and batch norm in one op: exactly batch_norm(conv2d(x, weight), ...), in fewer
+/// passes over memory. What counts is a block of rows (positions) of z = x * w that is in cache
+/// anyway:
+///
+///   forward    its sums for the statistics are taken right after the matrix product made it, so
+///              that z is not read once more for them
+///   backward   a block of dz = dloss/dz is computed, multiplied into dx and dw, and forgotten: the
+///              whole dz is never written, and never read twice
+///
+/// Covers convolutions that are one matrix product (ConvAlgorithm::pointwise); others are done as
+/// the two ops. conv_options.bias and .activation are ignored.
+///
+/// x              [N, H, W, C_in];  weight  [1, 1, C_in, C_out];  gamma, beta  [C_out]
+/// running_*      [C_out], as in batch_norm
+/// throws         std::invalid_argument as conv2d and batch_norm do
+Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& gamma,
+                         const Tensor& beta, Tensor running_mean, Tensor running_var,
+                         const Conv2dOptions& conv_options, const BatchNormOptions& norm_options);
+
+/// Whether conv2d_batch_norm does more than call the two ops.
+bool conv2d_batch_norm_fuses(const ConvShape& shape);
+
+}  // namespace boxgrad
