@@ -103,12 +103,22 @@ void check_golden(const GoldenNetwork& golden, const std::vector<Tensor>& output
   }
 }
 
+/// Parameters without biases and batch norm.
+std::int64_t filters(const nn::Module& model) {
+  std::int64_t count = 0;
+  for (const auto& [name, tensor] : model.parameters())
+    if (tensor.rank() > 1) count += tensor.numel();
+  return count;
+}
+
 }  // namespace
 
 TEST_CASE("Vgg16 and its gradients match torch", "[networks]") {
-  // By the definition of convolution, and by what is faster: that may transform windows and
-  // filters, with ten times the error.
-  for (const auto algorithm : {ConvAlgorithm::direct, ConvAlgorithm::automatic}) {
+  // By plain sums, and by Winograd's transforms, whose error is larger.
+  for (const auto algorithm :
+       {ConvAlgorithm::direct, ConvAlgorithm::im2col, ConvAlgorithm::winograd2,
+        ConvAlgorithm::winograd4, ConvAlgorithm::automatic}) {
+    const bool plain = algorithm == ConvAlgorithm::direct || algorithm == ConvAlgorithm::im2col;
     INFO(to_string(algorithm));
     Vgg16 net({.width = 0.25, .outputs = {"conv5_3", "conv4_3"}});
     CHECK(net.map_names() == std::vector<std::string>{"conv4_3", "conv5_3"});
@@ -118,20 +128,32 @@ TEST_CASE("Vgg16 and its gradients match torch", "[networks]") {
     fill(net, kVgg16.seed);
     Tensor images = numbers({2, 17, 19, 3}, 1000 * kVgg16.seed + 1);
     images.requires_grad_();
-    check_golden(kVgg16, net.maps(images), net, images,
-                 algorithm == ConvAlgorithm::direct ? 1e-5 : 1e-4);
+    check_golden(kVgg16, net.maps(images), net, images, plain ? 1e-5 : 1e-4);
   }
 }
 
 TEST_CASE("MobileNetV1 and its gradients match torch", "[networks]") {
-  // In training mode, where each of 27 batch norms divides rounding errors by a deviation: in float
-  // PyTorch itself is 5.6e-5 from this.
-  const GoldenNetwork& golden = kMobileNetV1;
+  const auto images_of = [](const GoldenNetwork& golden, const Shape& shape) {
+    Tensor images = numbers(shape, 1000 * golden.seed + 1);
+    return images.requires_grad_();
+  };
   Classifier net(std::make_shared<MobileNetV1>(MobileNetV1Options{.width = 0.25}), 10);
-  fill(net, golden.seed);
-  Tensor images = numbers({4, 64, 64, 3}, 1000 * golden.seed + 1);
-  images.requires_grad_();
-  check_golden(golden, {net(images)}, net, images, 1e-4);
+  fill(net, kMobileNetV1.seed);
+  net.eval();
+  Tensor images = images_of(kMobileNetV1, {2, 32, 32, 3});
+  check_golden(kMobileNetV1, {net(images)}, net, images, 1e-5);
+
+  // With the batch's statistics: the first blocks with gradients, then all of it without. 27 times
+  // rounding errors are divided by a deviation; in float PyTorch itself is 2.0e-5 from this.
+  MobileNetV1 start({.width = 0.25, .outputs = {"block2"}});
+  fill(start, kMobileNetV1Start.seed);
+  images = images_of(kMobileNetV1Start, {2, 16, 16, 3});
+  check_golden(kMobileNetV1Start, {start(images)}, start, images, 1e-5);
+
+  fill(net, kMobileNetV1Training.seed);
+  net.train();
+  images = images_of(kMobileNetV1Training, {4, 64, 64, 3});
+  check_golden(kMobileNetV1Training, {net(images)}, net, images, 1e-4);
 }
 
 TEST_CASE("MobileNetV1 as TensorFlow's files need it matches torch", "[networks]") {
@@ -185,73 +207,78 @@ TEST_CASE("Vgg16: the published counts", "[networks][count]") {
 }
 
 TEST_CASE("MobileNetV1: the paper's 16 networks", "[networks][count]") {
-  // `published` is what tables 6 (alpha) and 7 (rho) of the paper print, in whole millions. They
-  // cut the digits that follow, except for 568.7, which they round. The other nine of the 16 are
-  // points in the paper's figures.
-  struct Row {
-    double alpha;
-    std::int64_t size, multiply_adds, published;
+  // `published` is what tables 6 (alpha) and 7 (rho) of the paper print: whole millions of
+  // multiply-adds, whose other digits it cuts, except for 568.7, which it rounds. The other nine of
+  // the 16 are points in figures. `filters` are the parameters without batch norm and bias, printed
+  // as 4.2, 2.6, 1.3 and 0.5 million.
+  struct Size {
+    std::int64_t pixels, multiply_adds, published;
   };
-  const std::vector<Row> rows = {
-      {1.00, 224, 568740352, 569}, {1.00, 192, 418121728, 418}, {1.00, 160, 290675200, 290},
-      {1.00, 128, 186400768, 186}, {0.75, 224, 325400448, 325}, {0.75, 192, 239273472, 0},
-      {0.75, 160, 166396800, 0},   {0.75, 128, 106770432, 0},   {0.50, 224, 149497088, 149},
-      {0.50, 192, 109970432, 0},   {0.50, 160, 76524800, 0},    {0.50, 128, 49160192, 0},
-      {0.25, 224, 41030272, 41},   {0.25, 192, 30212608, 0},    {0.25, 160, 21059200, 0},
-      {0.25, 128, 13570048, 0}};
-  for (const Row& row : rows) {
-    INFO("alpha " << row.alpha << ", " << row.size << " px");
-    if (row.published > 0) {
-      const bool rounded = row.size == 224 && row.alpha == 1;
-      CHECK((row.multiply_adds + (rounded ? 500000 : 0)) / 1000000 == row.published);
+  struct Width {
+    double alpha;
+    std::int64_t filters, tenths_of_millions;
+    std::vector<Size> sizes;
+  };
+  const std::vector<Width> widths = {
+      {1,
+       4209088,
+       42,
+       {{224, 568740352, 569},
+        {192, 418121728, 418},
+        {160, 290675200, 290},
+        {128, 186400768, 186}}},
+      {0.75,
+       2568144,
+       26,
+       {{224, 325400448, 325}, {192, 239273472, 0}, {160, 166396800, 0}, {128, 106770432, 0}}},
+      {0.5,
+       1319648,
+       13,
+       {{224, 149497088, 149}, {192, 109970432, 0}, {160, 76524800, 0}, {128, 49160192, 0}}},
+      {0.25,
+       463600,
+       5,
+       {{224, 41030272, 41}, {192, 30212608, 0}, {160, 21059200, 0}, {128, 13570048, 0}}}};
+  for (const Width& width : widths) {
+    Classifier net(std::make_shared<MobileNetV1>(MobileNetV1Options{.width = width.alpha}), 1000);
+    for (const Size& size : width.sizes) {
+      INFO("alpha " << width.alpha << ", " << size.pixels << " px");
+      const nn::ModelCount count = nn::count_layers(net, Shape{1, size.pixels, size.pixels, 3});
+      CHECK(count.multiply_adds == size.multiply_adds);
+      if (size.published == 569)
+        CHECK((size.multiply_adds + 500000) / 1000000 == size.published);
+      else if (size.published > 0)
+        CHECK(size.multiply_adds / 1000000 == size.published);
     }
-    Classifier net(std::make_shared<MobileNetV1>(MobileNetV1Options{.width = row.alpha}), 1000);
-    CHECK(nn::count_layers(net, Shape{1, row.size, row.size, 3}).multiply_adds ==
-          row.multiply_adds);
+    CHECK(filters(net) == width.filters);
+    CHECK((width.filters + 50000) / 100000 == width.tenths_of_millions);
+    if (width.alpha < 1) continue;
+    CHECK(net.parameter_count() == 4231976);
+
+    // Table 2: where the arithmetic is. The paper gives conv3x3 1.19 %; with its other three
+    // figures only 1.91 adds up to 100.
+    double pointwise = 0, depthwise = 0, conv0 = 0, fc = 0;
+    for (const nn::LayerCount& layer : nn::count_layers(net, Shape{1, 224, 224, 3}).layers) {
+      const double share = 100 * static_cast<double>(layer.multiply_adds) / 568740352;
+      if (layer.path.find("pointwise") != std::string::npos) pointwise += share;
+      if (layer.path.find("depthwise") != std::string::npos) depthwise += share;
+      if (layer.path.find("conv0") != std::string::npos) conv0 += share;
+      if (layer.path == "fc") fc += share;
+    }
+    CHECK(pointwise == Approx(94.86).margin(0.005));
+    CHECK(depthwise == Approx(3.06).margin(0.005));
+    CHECK(conv0 == Approx(1.91).margin(0.005));
+    CHECK(fc == Approx(0.18).margin(0.005));
   }
 }
 
-TEST_CASE("MobileNetV1: parameters, and the twin", "[networks][count]") {
-  struct Row {
-    double alpha;
-    std::int64_t filters, published;  // without batch norm and bias; tenths of a million
-  };
-  for (const Row& row :
-       {Row{1, 4209088, 42}, {0.75, 2568144, 26}, {0.5, 1319648, 13}, {0.25, 463600, 5}}) {
-    INFO("alpha " << row.alpha);
-    CHECK((row.filters + 50000) / 100000 == row.published);
-    Classifier net(std::make_shared<MobileNetV1>(MobileNetV1Options{.width = row.alpha}), 1000);
-    std::int64_t filters = 0;
-    for (const auto& [name, tensor] : net.parameters())
-      if (tensor.rank() > 1) filters += tensor.numel();
-    CHECK(filters == row.filters);
-    if (row.alpha == 1) CHECK(net.parameter_count() == 4231976);
-  }
-
-  // Table 4: 4866 million and 29.3 million. (The exact number ends 4867.3.)
+TEST_CASE("MobileNetV1: the twin with ordinary convolutions", "[networks][count]") {
+  // Table 4: 4866 million multiply-adds (the exact number is nearer to 4867) and 29.3 million
+  // filters.
   Classifier twin(std::make_shared<MobileNetV1>(MobileNetV1Options{.separable = false}), 1000);
   const nn::ModelCount count = nn::count_layers(twin, Shape{1, 32, 32, 3});
   CHECK((count.multiply_adds - 1024000) * 49 + 1024000 == 4867293184);
-  std::int64_t filters = 0;
-  for (const auto& [name, tensor] : twin.parameters())
-    if (tensor.rank() > 1) filters += tensor.numel();
-  CHECK(filters == 29281120);
-
-  // Table 2: where the arithmetic and the parameters are. The paper gives conv3x3 1.19 % of the
-  // multiply-adds; with its other three figures only 1.91 adds up to 100.
-  Classifier net(std::make_shared<MobileNetV1>(), 1000);
-  double pointwise = 0, depthwise = 0, conv0 = 0, fc = 0;
-  for (const nn::LayerCount& layer : nn::count_layers(net, Shape{1, 224, 224, 3}).layers) {
-    const double share = 100 * static_cast<double>(layer.multiply_adds) / 568740352;
-    if (layer.path.find("pointwise") != std::string::npos) pointwise += share;
-    if (layer.path.find("depthwise") != std::string::npos) depthwise += share;
-    if (layer.path.find("conv0") != std::string::npos) conv0 += share;
-    if (layer.path == "fc") fc += share;
-  }
-  CHECK(pointwise == Approx(94.86).margin(0.005));
-  CHECK(depthwise == Approx(3.06).margin(0.005));
-  CHECK(conv0 == Approx(1.91).margin(0.005));
-  CHECK(fc == Approx(0.18).margin(0.005));
+  CHECK(filters(twin) == 29281120);
 }
 
 TEST_CASE("one separable block of table 3", "[networks][count]") {
