@@ -240,6 +240,17 @@ static std::vector<std::shared_ptr<GradSlot>> topological_order(
   return order;
 }
 
+/// The gradient that a backward pass starts from. The ops below only read the caller's numbers; a
+/// leaf, and a tensor that keeps its gradient, get their own copy (through another handle, so that
+/// they are seen to be held twice).
+void AutogradAccess::start(GradSlot& slot, const Tensor& gradient) {
+  if (!slot.producer_ || slot.retain_) return slot.add(gradient.detach());
+  check(gradient.numel() == slot.shape_.numel(), "backward: a gradient of shape ", gradient.shape(),
+        " does not fit a tensor of shape ", slot.shape_);
+  slot.buffer_ = numbers(gradient);
+  slot.written_ = true;
+}
+
 void AutogradAccess::step_back(GradSlot& slot) {
   const std::shared_ptr<Node> node = std::move(slot.producer_);
   slot.producer_ = nullptr;
@@ -278,8 +289,7 @@ void Tensor::backward(const Tensor& gradient) const {
         "backward: nothing that this tensor was computed from requires a gradient");
   const NoGradGuard no_grad;
   std::vector<std::shared_ptr<GradSlot>> order = topological_order(impl_->slot);
-  // Through another handle, so that the numbers are seen to be the caller's and are copied.
-  impl_->slot->add(gradient.detach());
+  AutogradAccess::start(*impl_->slot, gradient);
   while (!order.empty()) {  // last first; each node, its closure and its gradient die in the loop
     AutogradAccess::step_back(*order.back());
     order.pop_back();

@@ -23,6 +23,7 @@ struct AutogradAccess {
   static const std::shared_ptr<Node>& producer(const GradSlot& slot) { return slot.producer_; }
   static bool freed(const GradSlot& slot) { return slot.freed_; }
   static void set_history(Tensor& tensor, std::shared_ptr<Node> node);
+  static void start(GradSlot& slot, const Tensor& gradient);
   /// Runs the op that produced this slot's tensor backwards and frees it.
   static void step_back(GradSlot& slot);
 };

@@ -18,26 +18,25 @@ using kernels::rows_per_block;
 
 namespace {
 
-/// Rows whose inputs and outputs take about 1 MiB, a multiple of the blocks that sums are kept of.
-std::int64_t product_rows(const ConvShape& s) {
+/// The rows of a product's block, as a multiple of the blocks that sums are kept of.
+std::int64_t product_rows(const ConvShape& s, const RowProduct& multiply) {
   const std::int64_t block = rows_per_block(s.out_c);
-  const std::int64_t fit =
-      (std::int64_t{1} << 20) / (static_cast<std::int64_t>(sizeof(Scalar)) * (s.in_c + s.out_c));
-  const std::int64_t eighth = (s.out_pixels() + 7) / 8;
-  return (std::max<std::int64_t>(std::min(fit, eighth), 1) + block - 1) / block * block;
+  return (multiply.block(s.out_pixels()) + block - 1) / block * block;
 }
 
 /// z = x w, and the moments of z about `origin`.
 ChannelSums multiply_and_sum(const ConvShape& s, const Scalar* x, const Scalar* w,
                              const Scalar* origin, Scalar* z) {
   BlockSums sums(s.out_pixels(), s.out_c);
-  parallel_for(s.out_pixels(), product_rows(s), [&](std::int64_t begin, std::int64_t end) {
-    gemm_serial(Trans::no, Trans::no, end - begin, s.out_c, s.in_c, 1, x + begin * s.in_c, s.in_c,
-                w, s.out_c, 0, z + begin * s.out_c, s.out_c);
-    sums.fill(begin, end, [&](std::int64_t row, std::int64_t rows, Scalar* first, Scalar* second) {
-      kernels::moment_sums(z + row * s.out_c, origin, rows, s.out_c, first, second);
-    });
-  });
+  const RowProduct multiply(s.in_c, s.out_c, w, false);
+  parallel_for(
+      s.out_pixels(), product_rows(s, multiply), [&](std::int64_t begin, std::int64_t end) {
+        multiply(end - begin, x + begin * s.in_c, z + begin * s.out_c, false);
+        sums.fill(begin, end,
+                  [&](std::int64_t row, std::int64_t rows, Scalar* first, Scalar* second) {
+                    kernels::moment_sums(z + row * s.out_c, origin, rows, s.out_c, first, second);
+                  });
+      });
   return sums.total();
 }
 
@@ -63,10 +62,11 @@ void output_gradient(const Saved& f, const InputGradient& terms, const Scalar* d
 void products_by_block(const Saved& f, const InputGradient& terms, const Scalar* dy, GradSlot* dx,
                        GradSlot* dw) {
   const ConvShape& s = f.s;
-  const std::int64_t rows = s.out_pixels(), block = product_rows(s), size = s.weights();
+  const RowProduct multiply(s.in_c, s.out_c, f.w.data().data(), true);
+  const std::int64_t rows = s.out_pixels(), block = product_rows(s, multiply), size = s.weights();
   const std::int64_t per_part = ((rows + 7) / 8 + block - 1) / block * block;
   const std::int64_t parts = (rows + per_part - 1) / per_part;
-  const Scalar *x = f.x.data().data(), *w = f.w.data().data();
+  const Scalar* x = f.x.data().data();
   const auto [dx_data, dx_beta] = dx ? dx->target() : GradSlot::Target{nullptr, 0};
   Scratch partial(dw ? parts * size : 0);
   Scalar* sums = partial.data();
@@ -77,12 +77,10 @@ void products_by_block(const Saved& f, const InputGradient& terms, const Scalar*
         for (std::int64_t row = first; row < last; row += block) {
           const std::int64_t count = std::min(block, last - row);
           output_gradient(f, terms, dy, row, row + count, dz.data());
-          if (dx)
-            gemm_serial(Trans::no, Trans::yes, count, s.in_c, s.out_c, 1, dz.data(), s.out_c, w,
-                        s.out_c, dx_beta, dx_data + row * s.in_c, s.in_c);
+          if (dx) multiply(count, dz.data(), dx_data + row * s.in_c, dx_beta != 0);
           if (dw)
-            gemm_serial(Trans::yes, Trans::no, s.in_c, s.out_c, count, 1, x + row * s.in_c, s.in_c,
-                        dz.data(), s.out_c, row > first ? 1 : 0, sums + part * size, s.out_c);
+            add_weight_gradient(s, count, x + row * s.in_c, dz.data(), sums + part * size,
+                                row > first);
         }
       });
   if (!dw) return;

@@ -10,6 +10,7 @@
 #include "layers/kernels/depthwise.h"
 #include "layers/kernels/im2col.h"
 #include "layers/kernels/narrow.h"
+#include "layers/kernels/packed_gemm.h"
 #include "layers/kernels/panel_gemm.h"
 #include "layers/kernels/pointwise.h"
 #include "layers/kernels/scratch.h"
@@ -255,6 +256,41 @@ TEST_CASE("panel_gemm equals the definition", "[kernels]") {
           CHECK(difference(c, expected) < kTolerance);
         }
       }
+}
+
+TEST_CASE("packed_gemm and transposed_gemm equal the definition", "[kernels]") {
+  for (const std::int64_t rows : {1, 30, 250})
+    for (const std::int64_t depth : {1, 5, 300, 530})
+      for (const std::int64_t columns : {1, 31, 32, 33, 70})
+        for (const bool transposed : {false, true}) {
+          INFO(rows << " x " << depth << " x " << columns << ", transposed " << transposed);
+          const auto a = random_numbers(rows * depth, 1), b = random_numbers(depth * columns, 2);
+          const auto old = random_numbers(rows * columns, 3);
+          const PackedMatrix packed(
+              depth, columns,
+              transposed ? Strided{b.data(), 1, depth} : Strided{b.data(), columns, 1});
+          for (const bool add : {false, true}) {
+            std::vector<Scalar> c = old, d = old, expected_c = old, expected_d = old;
+            for (std::int64_t i = 0; i < rows; ++i)
+              for (std::int64_t j = 0; j < columns; ++j) {
+                double sum_c = 0, sum_d = 0;
+                for (std::int64_t t = 0; t < depth; ++t) {
+                  const auto right = static_cast<double>(
+                      b[static_cast<std::size_t>(transposed ? j * depth + t : t * columns + j)]);
+                  sum_c += static_cast<double>(a[static_cast<std::size_t>(i * depth + t)]) * right;
+                  sum_d += static_cast<double>(a[static_cast<std::size_t>(t * rows + i)]) *
+                           static_cast<double>(b[static_cast<std::size_t>(t * columns + j)]);
+                }
+                const auto k = static_cast<std::size_t>(i * columns + j);
+                expected_c[k] = static_cast<Scalar>(sum_c) + (add ? old[k] : Scalar{0});
+                expected_d[k] = static_cast<Scalar>(sum_d) + (add ? old[k] : Scalar{0});
+              }
+            packed_gemm(rows, {a.data(), depth, 1}, packed, c.data(), columns, add);
+            transposed_gemm(rows, columns, depth, a.data(), b.data(), d.data(), add);
+            CHECK(difference(c, expected_c) < kTolerance);
+            CHECK(difference(d, expected_d) < kTolerance);
+          }
+        }
 }
 
 TEST_CASE("conv kernels give the same bits for any number of threads", "[kernels][threads]") {

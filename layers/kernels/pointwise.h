@@ -1,27 +1,50 @@
 #pragma once
 
+#include <optional>
+
 #include "core/scalar.h"
 #include "layers/kernels/bias_activation.h"
 #include "layers/kernels/conv_shape.h"
+#include "layers/kernels/packed_gemm.h"
 
-/// 1x1 convolution with stride 1, no padding and one group: in NHWC the map is a matrix whose rows
-/// are the pixels of all images, so that all three products are one matrix product each, on the
-/// tensors as they lie in memory. (A 1x1 convolution with a stride visits every second pixel or
-/// so; im2col copies those and does the rest the same way.)
+/// 1x1 convolution with stride 1 and no padding: the map is already the matrix of columns, so one
+/// matrix product over all pixels does it, without a copy.
 ///
-/// The same bits for any number of threads. `beta` as in conv2d_direct.h.
+///   y [pixels, C_out] = x [pixels, C_in] w [C_in, C_out],   dx = dy w^T,   dw = x^T dy
+///
+/// Small filters are packed once and multiplied by kernels of our own; large ones go to BLAS, which
+/// is faster where its own copying does not count. The same bits for any number of threads. `beta`
+/// as in conv2d_direct.h.
 namespace boxgrad {
 
-/// y [P, C_out] = activation(x [P, C_in] w [C_in, C_out] + bias)
 void pointwise_forward(const ConvShape& shape, const Scalar* x, const Scalar* w,
                        const BiasActivation& epilogue, Scalar* y);
-
-/// dx [P, C_in] = beta dx + dy [P, C_out] w^T
 void pointwise_input_gradient(const ConvShape& shape, const Scalar* dy, const Scalar* w,
                               Scalar beta, Scalar* dx);
-
-/// dw [C_in, C_out] = beta dw + x^T dy
 void pointwise_weight_gradient(const ConvShape& shape, const Scalar* x, const Scalar* dy,
                                Scalar beta, Scalar* dw);
+
+/// Rows multiplied by the filter w [in, out], or by its transpose, a block at a time.
+class RowProduct {
+ public:
+  RowProduct(std::int64_t in, std::int64_t out, const Scalar* w, bool transposed);
+
+  /// c (+)= a w, a [rows, in] and c [rows, out]; with w^T a [rows, out] and c [rows, in].
+  void operator()(std::int64_t rows, const Scalar* a, Scalar* c, bool add) const;
+
+  /// Rows per block for `rows` rows in all: a block's operands fit into a cache, and eight threads
+  /// have work.
+  std::int64_t block(std::int64_t rows) const;
+
+ private:
+  std::int64_t in_, out_;
+  const Scalar* w_;
+  bool transposed_;
+  std::optional<PackedMatrix> packed_;
+};
+
+/// dw (+)= x^T dy for a block of rows, on the calling thread.
+void add_weight_gradient(const ConvShape& shape, std::int64_t rows, const Scalar* x,
+                         const Scalar* dy, Scalar* dw, bool add);
 
 }  // namespace boxgrad
