@@ -57,7 +57,7 @@ class Frame {
 };
 
 /// Writes the labels of all points that have one: to the right, the left, above or below, wherever
-/// neither dots nor earlier labels stand; else not at all (core/chart_labels.cpp).
+/// neither dots, lines nor earlier labels stand; else not at all (core/chart_labels.cpp).
 void draw_labels(Frame& frame, const std::vector<Series>& series);
 
 }  // namespace boxgrad

@@ -35,6 +35,20 @@ void draw_labels(Frame& frame, const std::vector<Series>& series) {
       points.push_back({px, py, &s.labels[i]});
       taken.push_back({px - kRadius, py - kRadius, px + kRadius, py + kRadius});
     }
+  if (points.empty()) return;
+  for (const Series& s : series)  // lines are kept free, too
+    for (std::size_t i = 0; s.line && i + 1 < s.x.size(); ++i) {
+      if (!x.drawable(s.x[i]) || !y.drawable(s.y[i]) || !x.drawable(s.x[i + 1]) ||
+          !y.drawable(s.y[i + 1]))
+        continue;
+      constexpr int kSteps = 100;
+      for (int step = 0; step <= kSteps; ++step) {
+        const double part = static_cast<double>(step) / kSteps;
+        const double px = x.place(s.x[i]) + part * (x.place(s.x[i + 1]) - x.place(s.x[i]));
+        const double py = y.place(s.y[i]) + part * (y.place(s.y[i + 1]) - y.place(s.y[i]));
+        taken.push_back({px - 1, py - 1, px + 1, py + 1});
+      }
+    }
   const LabelBox plot{x.begin, y.end, x.end, y.begin};
   for (const Point& p : points) {
     const double width = text_width(*p.label, kFont);

@@ -14,6 +14,7 @@ const char* to_string(Pass pass) {
   return pass == Pass::forward ? "forward" : pass == Pass::backward ? "backward" : "-";
 }
 
+std::string ProfileRow::algorithm() const { return remark.substr(0, remark.find(':')); }
 double ProfileRow::gflops() const {
   return seconds > 0 ? 2e-9 * static_cast<double>(multiply_adds) / seconds : 0;
 }
@@ -49,7 +50,7 @@ void Profiler::after_forward(const Op& op) {
   ProfileRow& row = charge(op.module_path, op.name, Pass::forward);
   ++row.calls;
   row.remark = op.remark;
-  Cost cost{.multiply_adds = op_multiply_adds(op), .bytes = {}};
+  Cost cost{.multiply_adds = op_multiply_adds(op), .bytes = {}, .remark = op.remark};
   for (const Tensor& input : op.inputs) {
     cost.bytes.push_back(bytes_of(input));
     cost.input_bytes += cost.bytes.back();
@@ -73,6 +74,7 @@ void Profiler::after_backward(const Op& op, const Tensor& dy) {
   const auto found = costs_.find(op.output_id);
   if (found == costs_.end()) return;  // its forward was not watched
   const Cost& cost = found->second;
+  row.remark = cost.remark;
   // A product x w has two gradients, dy w^T and x^T dy, and each costs as much as the product.
   for (std::size_t i = 0; i < op.input_slots.size() && i < 2; ++i)
     if (op.input_slots[i]) row.multiply_adds += cost.multiply_adds;
@@ -121,6 +123,32 @@ std::int64_t Profile::multiply_adds() const {
       [](std::int64_t sum, const ProfileRow& row) { return sum + row.multiply_adds; });
 }
 
+Profile Profile::by_op() const {
+  Profile merged;
+  merged.seconds = seconds;
+  merged.steps = steps;
+  std::map<std::tuple<std::string, std::string, Pass>, std::size_t> place;
+  std::vector<int> layers;
+  for (const ProfileRow& row : rows) {
+    const auto [at, fresh] =
+        place.emplace(std::tuple(row.op, row.algorithm(), row.pass), merged.rows.size());
+    if (fresh) {
+      merged.rows.push_back(row);
+      layers.push_back(1);
+      continue;
+    }
+    ProfileRow& sum = merged.rows[at->second];
+    ++layers[at->second];
+    sum.calls += row.calls;
+    sum.seconds += row.seconds;
+    sum.multiply_adds += row.multiply_adds;
+    sum.bytes += row.bytes;
+  }
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    merged.rows[i].path = std::to_string(layers[i]) + (layers[i] == 1 ? " layer" : " layers");
+  return merged;
+}
+
 namespace {
 
 using Cells = std::vector<std::string>;
@@ -147,7 +175,7 @@ Cells profile_cells(const ProfileRow& row, const Profile& profile, const Machine
                  fixed(profile.seconds > 0 ? 100 * row.seconds / profile.seconds : 0, 1)};
   add_rate(cells, row.gflops(), peaks.gflops);
   add_rate(cells, row.gb_per_s(), peaks.gb_per_s);
-  cells.push_back(row.remark.substr(0, row.remark.find(':')));
+  cells.push_back(row.algorithm());
   return cells;
 }
 

@@ -36,7 +36,10 @@ struct ProfileRow {
   double seconds = 0;
   std::int64_t multiply_adds = 0;  ///< as count_layers() counts; backward: once per gradient
   std::int64_t bytes = 0;          ///< that must move at least: see Profiler
-  std::string remark;              ///< of remark_on_op(), from the last call: conv2d's algorithm
+  std::string remark;              ///< of remark_on_op(), from the last call: "im2col: below ..."
+
+  /// What stands before the colon of the remark: by which algorithm.
+  std::string algorithm() const;
 
   double gflops() const;    ///< 10^9 FLOP per second, 2 per multiply-add
   double gb_per_s() const;  ///< 10^9 bytes per second
@@ -53,6 +56,9 @@ struct Profile {
   int steps = 1;                 ///< how many steps that was; table() divides by it
 
   std::int64_t multiply_adds() const;
+  /// The same with all layers together that run the same op, by the same algorithm, in the same
+  /// pass; instead of a path, how many they are.
+  Profile by_op() const;
   /// For people: calls, ms and share of a step, GFLOP/s and GB/s with their part of the peaks.
   /// Rows below a thousandth of the time are summed up in one line.
   std::string table(const MachinePeaks& peaks, ProfileOrder order = ProfileOrder::network) const;
@@ -89,6 +95,7 @@ class Profiler : public OpObserver {
     std::int64_t multiply_adds = 0, input_bytes = 0;
     std::vector<std::int64_t> bytes;  ///< of each input
     bool view = false;
+    std::string remark;
   };
 
   ProfileRow& charge(const std::string& path, const char* op, Pass pass);

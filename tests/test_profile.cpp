@@ -240,6 +240,37 @@ TEST_CASE("Profile::table", "[profile]") {
   CHECK(by_time.find("features.0") < by_time.find("features.1"));
 }
 
+TEST_CASE("Profile::by_op puts layers together", "[profile]") {
+  nn::Profile profile;
+  profile.seconds = 6;
+  profile.steps = 3;
+  const auto add = [&](const char* path, const char* remark, Pass pass, double seconds) {
+    profile.rows.push_back({.path = path,
+                            .op = "conv2d",
+                            .pass = pass,
+                            .calls = 3,
+                            .seconds = seconds,
+                            .multiply_adds = 10,
+                            .bytes = 100,
+                            .remark = remark});
+  };
+  add("a", "im2col: as it is", Pass::forward, 1);
+  add("b", "im2col: for another reason", Pass::forward, 2);
+  add("b", "im2col: for another reason", Pass::backward, 2);
+  add("c", "narrow: x", Pass::forward, 1);
+  const nn::Profile merged = profile.by_op();
+  REQUIRE(merged.rows.size() == 3);
+  CHECK(merged.rows[0].path == "2 layers");
+  CHECK(merged.rows[0].calls == 6);
+  CHECK(merged.rows[0].seconds == Approx(3));
+  CHECK(merged.rows[0].bytes == 200);
+  CHECK(merged.rows[1].pass == Pass::backward);
+  CHECK(merged.rows[2].algorithm() == "narrow");
+  CHECK(merged.multiply_adds() == profile.multiply_adds());
+  CHECK(merged.steps == 3);
+  CHECK(sum_of_rows(merged) == Approx(6));
+}
+
 TEST_CASE("roofline: a dot per layer and pass, labelled", "[profile]") {
   nn::Profile profile;
   profile.seconds = 1;

@@ -97,7 +97,8 @@ inline void print_profile(const Item& item, double budget_s, const std::filesyst
   profile.steps = steps;
   const auto picture = out / (item.name + ".roofline.svg");
   write_file_atomically(picture, nn::roofline(profile, peaks, item.name));
-  std::printf("%s\n%sroofline: %s\n\n", item.name.c_str(), profile.table(peaks).c_str(),
+  std::printf("%s\n\n%s\n%sroofline: %s\n\n", item.name.c_str(), profile.table(peaks).c_str(),
+              profile.by_op().table(peaks, nn::ProfileOrder::time).c_str(),
               picture.string().c_str());
 }
 
