@@ -217,7 +217,7 @@ std::string MemoryReport::table() const {
     text << '\n';
   };
   row("MiB", "kept", "values", "gradients", "scratch");
-  row("(from before)", "", mib(before_left), "", "");
+  row("(from before)", "", mib(before_left));
   for (const Layer& l : layers)
     if (l.kept + l.values + l.gradients + l.scratch > 0)
       row(l.path.empty() ? "(no module)" : l.path, mib(l.kept), mib(l.values), mib(l.gradients),

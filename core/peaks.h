@@ -13,7 +13,7 @@ struct MachinePeaks {
 /// disturbs a run makes it slower:
 ///
 ///   arithmetic   a = a * b + c in registers, enough of them at a time to hide the latency
-///   memory       a[i] = b[i] + s * c[i] over arrays of 64 MiB (McCalpin's STREAM triad): three
+///   memory       a[i] = b[i] + s * c[i] over arrays of 128 MiB (McCalpin's STREAM triad): three
 ///                of them pass; what the processor reads before it overwrites a is not counted
 ///
 /// On a machine that does other work they come out too low, and percentages of them too high.

@@ -153,6 +153,8 @@ Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& ga
   });
 
   Saved saved{s, norm_options.activation, x.detach(), weight.detach(), z, std::move(affine)};
+  if (ops_are_observed())
+    remark_on_op("pointwise: a matrix product over all pixels, summed up while it is in cache");
   return from_op(
       "conv2d_batch_norm", y, {x, weight, gamma, beta},
       [f = std::move(saved), dx = x.grad_slot(), dw = weight.grad_slot(),
