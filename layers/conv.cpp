@@ -91,6 +91,7 @@ void input_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* d
     case ConvAlgorithm::pointwise:
       return pointwise_input_gradient(s, dy, w, beta, dx);
     case ConvAlgorithm::narrow:
+      return narrow_input_gradient(s, dy, w, beta, dx);
     case ConvAlgorithm::im2col:
       return im2col_input_gradient(s, dy, w, beta, dx);
     case ConvAlgorithm::winograd2:

@@ -56,7 +56,7 @@ const Kernels kPointwise{"pointwise", ConvAlgorithm::pointwise, pointwise_forwar
 const Kernels kDepthwise{"depthwise", ConvAlgorithm::depthwise, depthwise_forward,
                          depthwise_input_gradient, depthwise_weight_gradient};
 
-const Kernels kNarrow{"narrow", ConvAlgorithm::narrow, narrow_forward, im2col_input_gradient,
+const Kernels kNarrow{"narrow", ConvAlgorithm::narrow, narrow_forward, narrow_input_gradient,
                       narrow_weight_gradient};
 
 template <int m>

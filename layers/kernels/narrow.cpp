@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/parallel.h"
+#include "layers/kernels/packed_gemm.h"
 #include "layers/kernels/row_walker.h"
 #include "layers/kernels/scratch.h"
 #include "layers/kernels/simd.h"
@@ -84,6 +85,51 @@ void narrow_forward(const ConvShape& s, const Scalar* x, const Scalar* w,
         });
       });
       epilogue.apply(y_row, s.out_w, s.out_c);
+    }
+  });
+}
+
+void narrow_input_gradient(const ConvShape& s, const Scalar* dy, const Scalar* w, Scalar beta,
+                           Scalar* dx) {
+  // What each output sends to each tap, one row of outputs at a time: dy w^T. Then every tap's
+  // share is added where it belongs. A task owns some rows of dx and goes through the outputs that
+  // reach them; those at its edges are computed by its neighbour, too.
+  const std::int64_t run = s.kernel_w * s.in_c;
+  const PackedMatrix turned(s.out_c, s.kernel_h * run, {w, 1, s.out_c});
+  const std::int64_t columns = turned.panels() * kPanel;
+  constexpr std::int64_t kRows = 16;
+  const std::int64_t pieces = (s.in_h + kRows - 1) / kRows;
+  parallel_for(s.batch * pieces, 1, [&](std::int64_t task, std::int64_t) {
+    const std::int64_t n = task / pieces, top = task % pieces * kRows;
+    const std::int64_t bottom = std::min(top + kRows, s.in_h), width = s.in_w * s.in_c;
+    Scalar* image = dx + n * s.in_h * width;
+    if (beta == 0) std::fill(image + top * width, image + bottom * width, Scalar{0});
+    Scratch sent(s.out_w * columns);
+    const std::int64_t reach = (s.kernel_h - 1) * s.dilation_h;
+    for (std::int64_t oh = 0; oh < s.out_h; ++oh) {
+      const std::int64_t first = oh * s.stride_h - s.pad_top;
+      if (first + reach < top || first >= bottom) continue;
+      const Strided gradient{dy + (n * s.out_h + oh) * s.out_w * s.out_c, s.out_c, 1};
+      for (std::int64_t p = 0; p < turned.panels(); ++p)
+        panel_gemm(s.out_w, s.out_c, gradient, turned.panel(p), kPanel, sent.data() + p * kPanel,
+                   columns, false);
+      for (std::int64_t kh = 0; kh < s.kernel_h; ++kh) {
+        const std::int64_t ih = first + kh * s.dilation_h;
+        if (ih < top || ih >= bottom) continue;
+        Scalar* row = image + ih * width;
+        for (std::int64_t ow = 0; ow < s.out_w; ++ow) {
+          // The filter's row as one run of numbers, clipped to the map.
+          const std::int64_t at = (ow * s.stride_w - s.pad_left) * s.in_c;
+          const std::int64_t begin = std::max<std::int64_t>(0, -at);
+          const std::int64_t end = std::min(run, width - at);
+          const Scalar* from = sent.data() + ow * columns + kh * run + begin;
+          Scalar* to = row + at + begin;
+          if (end - begin == 9)  // 3 taps of 3 colours
+            for (std::int64_t i = 0; i < 9; ++i) to[i] += from[i];
+          else
+            for (std::int64_t i = 0; i < end - begin; ++i) to[i] += from[i];
+        }
+      }
     }
   });
 }

@@ -9,7 +9,6 @@
 /// As a matrix product it is thin (27 by 32), and building, packing and clearing its matrices takes
 /// longer than the product. Here a tile of 4 outputs by 32 channels stays in registers while the
 /// taps go by, read where they lie: a filter row over neighbouring pixels is one run of memory.
-/// Forward and weight gradient; the input gradient, which a first layer does not need, is im2col's.
 /// Groups must be 1 and dilation 1 along the width.
 ///
 /// The same bits for any number of threads. `beta` as in conv2d_direct.h.
@@ -18,6 +17,11 @@ namespace boxgrad {
 /// y = activation(x * w + bias), the row's bias and activation applied while the row is in cache.
 void narrow_forward(const ConvShape& shape, const Scalar* x, const Scalar* w,
                     const BiasActivation& epilogue, Scalar* y);
+
+/// dx = beta dx + what each output sends to each of its taps: a matrix product dy w^T of a row of
+/// outputs, then sums.
+void narrow_input_gradient(const ConvShape& shape, const Scalar* dy, const Scalar* w, Scalar beta,
+                           Scalar* dx);
 
 /// dw = beta dw + sum over pixels of x times dy, in at most 8 partial sums over rows of y.
 void narrow_weight_gradient(const ConvShape& shape, const Scalar* x, const Scalar* dy, Scalar beta,
