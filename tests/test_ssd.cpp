@@ -4,6 +4,7 @@
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "detection/models/ssd.h"
+#include "detection/models/ssd_inspect.h"
 #include "detection/models/ssd_small.h"
 #include "layers/activation.h"
 #include "tests/check_gradients.h"
@@ -73,6 +74,13 @@ TEST_CASE("Ssd: the three ways to choose anchors and their normalisers", "[ssd]"
   CHECK(b.positives == a.positives);
   CHECK(b.negatives == 4 * 128 - a.positives);
   CHECK(b.parts[1].second == Approx(a.parts[1].second));  // the same boxes over the same N
+
+  const auto mean = make_toy({.sampling = AnchorSampling::mean});
+  const DetectorLoss d = mean->loss(batch, random);
+  CHECK(d.negatives == b.negatives);
+  // The same sum over all 4 * 128 anchors instead of over the positives.
+  CHECK(d.parts[0].second ==
+        Approx(b.parts[0].second * double(b.positives) / (4 * 128)).epsilon(1e-4));
 
   const auto notes = make_toy({.sampling = AnchorSampling::notes});
   const DetectorLoss c = notes->loss(batch, random);
@@ -202,4 +210,32 @@ TEST_CASE("make_ssd_small and anchor_sides", "[ssd]") {
   CHECK(sides.back() <= Scalar(13.01));
   CHECK(sides[1] / sides[0] == Approx(sides[3] / sides[2]));
   CHECK_THROWS_WITH(anchor_sides(data, {}, 1), "anchor_sides: count must be >= 2, got 1");
+}
+
+TEST_CASE("anchor_beliefs counts anchors that say background, and objects", "[ssd]") {
+  const Batch batch = toy_batch(4);
+  const auto shy = make_toy({.prior = 0.01});
+  const AnchorBeliefs before = anchor_beliefs(*shy, batch);
+  CHECK(before.background_share > 0.99);
+  CHECK(before.object_on_positives < 0.1);
+  CHECK(shy->is_training());
+  // A head that always says class 1: no anchor is background, and every positive is an object.
+  for (auto [name, tensor] : shy->parameters())
+    if (name == "class_head1.bias")
+      for (std::int64_t a = 0; a < tensor.numel(); a += 3) {
+        tensor.set({a}, Scalar(-20));
+        tensor.set({a + 1}, Scalar(20));
+      }
+  const AnchorBeliefs after = anchor_beliefs(*shy, batch);
+  CHECK(after.background_share == 0);
+  CHECK(after.object_on_positives == Approx(1));
+}
+
+TEST_CASE("anchors_sheet draws one panel per sample", "[ssd]") {
+  const auto model = make_toy();
+  const ToyDataset data;
+  const std::vector<Sample> samples{data.get(0), data.get(1)};
+  const Image sheet = anchors_sheet(*model, samples, {}, data.class_names());
+  CHECK(sheet.width() > samples[0].image.width());
+  CHECK(sheet.height() >= samples[0].image.height());
 }

@@ -105,7 +105,7 @@ AnchorAssignment Ssd::assign(const Target& target, std::span<const Scalar> losse
   }
   result.matches = ssd_match(iou, options_.match_iou);
   MiningOptions mining = options_.mining;
-  if (options_.sampling == AnchorSampling::all)
+  if (options_.sampling == AnchorSampling::all || options_.sampling == AnchorSampling::mean)
     mining.min_negatives = anchors_.size(0);  // every negative is among the hardest A
   result.selection = mine_hard_negatives(result.matches.truth, losses, mining);
   return result;
@@ -151,8 +151,9 @@ DetectorLoss Ssd::loss(const Batch& batch, Random& random) {
   }
 
   const Normalizers normalizers = count_normalizers(selections);
-  const Scalar class_norm =
-      options_.sampling == AnchorSampling::notes ? normalizers.total : normalizers.positives;
+  const bool over_total =
+      options_.sampling == AnchorSampling::notes || options_.sampling == AnchorSampling::mean;
+  const Scalar class_norm = over_total ? normalizers.total : normalizers.positives;
   const Tensor class_loss =
       cross_entropy(index_select(reshape(logits, {n * num_anchors, classes}), 0, rows), labels,
                     {.reduction = Reduction::sum}) /

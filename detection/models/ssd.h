@@ -20,7 +20,8 @@ namespace boxgrad::detection {
 enum class AnchorSampling {
   ssd,    ///< globally greedy matching, then IoU >= 0.5; 3 hardest negatives per positive
   notes,  ///< positive > 0.6, negative < 0.4; a minibatch of 64 = 16 + 48 hardest
-  all,    ///< SSD's matching, every anchor counts: what collapses to background
+  all,    ///< SSD's matching, every anchor counts; still divided by the number of positives
+  mean,   ///< the same, and the class loss is the mean over all anchors: collapses to background
 };
 
 /// How a box is compared with its truth.
@@ -63,7 +64,8 @@ struct AnchorAssignment {
 /// L_class  cross entropy of the chosen positives and negatives
 /// L_box    smooth L1 of the positives' offsets
 ///
-/// AnchorSampling::notes divides L_class by N_total (positives and negatives) and L_box by N_p.
+/// AnchorSampling::notes and ::mean divide L_class by N_total (positives and negatives) and L_box
+/// by N_p.
 ///
 /// Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, section 2.
 class Ssd : public Detector {

@@ -2,13 +2,13 @@
 #include <iostream>
 #include <memory>
 
-#include "core/draw.h"
 #include "core/files.h"
 #include "core/program.h"
 #include "core/report.h"
 #include "detection/data/fashion_scenes.h"
 #include "detection/data/voc.h"
 #include "detection/draw.h"
+#include "detection/models/ssd_inspect.h"
 #include "detection/models/ssd_small.h"
 #include "detection/training/run_report.h"
 #include "detection/training/trainer.h"
@@ -58,29 +58,19 @@ std::shared_ptr<Ssd> make_model(const Settings& settings, const Task& task) {
   options.ssd.num_classes = static_cast<std::int64_t>(task.train->class_names().size());
   options.ssd.sampling = settings.sampling == "ssd"     ? AnchorSampling::ssd
                          : settings.sampling == "notes" ? AnchorSampling::notes
-                                                        : AnchorSampling::all;
+                         : settings.sampling == "all"   ? AnchorSampling::all
+                                                        : AnchorSampling::mean;
+  if (settings.sampling == "mean") options.ssd.prior = 0;
   options.ssd.box_loss =
       settings.box_loss == "smooth_l1" ? BoxLoss::smooth_l1 : BoxLoss::decoded_l2;
   return make_ssd_small(options);
 }
 
-/// Section 3: which anchors are asked what, on a few images.
-Image anchors_sheet(Ssd& model, const Task& task) {
+std::vector<Sample> some(const Dataset& data, const Task& task, std::int64_t count) {
   std::vector<Sample> samples;
-  for (std::int64_t i = 0; i < std::min<std::int64_t>(6, task.train->size()); ++i)
-    samples.push_back(task.preparation.apply(task.train->get(i)));
-  Random random;
-  model.loss(collate(samples, task.preparation.batch), random);
-  std::vector<Image> images;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    auto [canvas, scale] = enlarged(samples[i].image);
-    const AnchorAssignment& assigned = model.last_assignment()[i];
-    const DrawOptions options{.scale = static_cast<double>(scale), .text_scale = 0};
-    draw_anchors(canvas, model.last_anchors(), assigned.matches, assigned.selection, options);
-    draw_truths(canvas, samples[i].target, task.train->class_names(), options);
-    images.push_back(std::move(canvas));
-  }
-  return image_grid(images);
+  for (std::int64_t i = 0; i < std::min(count, data.size()); ++i)
+    samples.push_back(task.preparation.apply(data.get(i)));
+  return samples;
 }
 
 }  // namespace
@@ -95,7 +85,7 @@ int main(int argc, char** argv) {
   program.option("--minutes", settings.minutes, "training time instead of steps", 0);
   program.option("--batch", settings.batch, "images a step", 1);
   program.option("--rate", settings.rate, "learning rate", 0);
-  program.choice("--sampling", settings.sampling, {"ssd", "notes", "all"},
+  program.choice("--sampling", settings.sampling, {"ssd", "notes", "all", "mean"},
                  "which anchors the loss looks at");
   program.choice("--box-loss", settings.box_loss, {"smooth_l1", "decoded_l2"},
                  "how boxes are compared");
@@ -122,7 +112,9 @@ int main(int argc, char** argv) {
               << " anchors\n";
 
     // 3. Which anchor learns what.
-    anchors_sheet(*model, task).write_png(out / "images/anchors.png");
+    anchors_sheet(*model, some(*task.train, task, 6), task.preparation.batch,
+                  task.train->class_names())
+        .write_png(out / "images/anchors.png");
 
     // 4. Training.
     nn::AdamW optimizer(*model, {.rate = settings.rate,
@@ -172,6 +164,10 @@ int main(int argc, char** argv) {
               << ", of boxes whatever their class " << result.evaluation.class_agnostic.ap_text()
               << ", after " << result.training.seconds << " s of training on "
               << result.training.iterations * settings.batch << " images\n";
+    const AnchorBeliefs beliefs =
+        anchor_beliefs(*model, collate(some(*task.val, task, 32), task.preparation.batch));
+    std::cout << 100 * beliefs.background_share << " % of all anchors say background; those of an "
+              << "object say object with " << beliefs.object_on_positives << " on average\n";
     write_file_atomically(out / "metrics.json", metrics_json(result));
 
     // 6. Look at it.

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <span>
+
+#include "core/image.h"
+#include "detection/data/batch.h"
+#include "detection/models/ssd.h"
+
+namespace boxgrad::detection {
+
+/// What a detector believes about its anchors. With a thousand anchors of background for one of an
+/// object, "background everywhere" is right 99 % of the time: these two numbers tell whether it has
+/// settled there, long before an AP does.
+struct AnchorBeliefs {
+  double background_share = 0;     ///< of all anchors: those whose likeliest class is background
+  double object_on_positives = 0;  ///< mean of 1 - p(background) over the anchors of an object
+};
+
+/// Over the images of a batch, whose anchors are matched as loss() does. Gradients are not touched.
+AnchorBeliefs anchor_beliefs(Ssd& model, const Batch& batch);
+
+/// Each sample, enlarged, with the anchors that loss() chooses: positives green, the hardest
+/// negatives red, truths dashed.
+Image anchors_sheet(Ssd& model, std::span<const Sample> samples, const BatchOptions& options,
+                    const std::vector<std::string>& class_names);
+
+}  // namespace boxgrad::detection
