@@ -12,9 +12,9 @@
 ///
 ///   y [pixels, C_out] = x [pixels, C_in] w [C_in, C_out],   dx = dy w^T,   dw = x^T dy
 ///
-/// Small filters are packed once and multiplied by kernels of our own; large ones go to BLAS, which
-/// is faster where its own copying does not count. The same bits for any number of threads. `beta`
-/// as in conv2d_direct.h.
+/// The filter is packed once and multiplied by a kernel of our own; BLAS sums large filter
+/// gradients, and does everything on CPUs that the kernel is not written for. The same bits for any
+/// number of threads. `beta` as in conv2d_direct.h.
 namespace boxgrad {
 
 void pointwise_forward(const ConvShape& shape, const Scalar* x, const Scalar* w,
