@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/image.h"
 #include "core/tensor.h"
@@ -89,6 +90,11 @@ Color color_at(ColorMap map, double t);
 Image heat_map(const Tensor& values, double low, double high, ColorMap map = ColorMap::viridis);
 /// From the least to the greatest finite value; for diverging from -m to m, m the greatest |value|.
 Image heat_map(const Tensor& values, ColorMap map = ColorMap::viridis);
+
+/// The channels of a feature map [H, W, C], or of a filter [KH, KW, C]: heat_map of each, on a
+/// scale of its own, every value a square of factor x factor.
+std::vector<Image> channel_maps(const Tensor& map, int factor = 1,
+                                ColorMap colors = ColorMap::viridis);
 
 /// Every pixel as a square of factor x factor, for small maps and filters.
 Image enlarge_pixels(const Image& image, int factor);

@@ -4,6 +4,7 @@
 
 #include "core/check.h"
 #include "core/draw.h"
+#include "core/ops.h"
 #include "core/resize.h"
 
 namespace boxgrad {
@@ -106,6 +107,17 @@ Image enlarge_pixels(const Image& image, int factor) {
     for (int x = 0; x < large.width(); ++x)
       std::copy_n(image.pixel(x / factor, y / factor), 3, large.pixel(x, y));
   return large;
+}
+
+std::vector<Image> channel_maps(const Tensor& map, int factor, ColorMap colors) {
+  check(map.rank() == 3, "channel_maps: map must have shape [H, W, C], got ", map.shape());
+  std::vector<Image> images;
+  for (std::int64_t c = 0; c < map.size(2); ++c) {
+    const Tensor channel = slice(map.detach(), 2, c, c + 1);
+    images.push_back(
+        enlarge_pixels(heat_map(channel.view_as({map.size(0), map.size(1)}), colors), factor));
+  }
+  return images;
 }
 
 Image image_grid(std::span<const Image> images, std::span<const std::string> captions,

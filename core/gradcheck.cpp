@@ -129,6 +129,19 @@ std::string GradcheckReport::table() const {
   return out.str();
 }
 
+double relative_error(const Tensor& a, const Tensor& b) {
+  check(a.shape() == b.shape(), "relative_error: a must have b's shape ", b.shape(), ", got ",
+        a.shape());
+  double difference = 0, scale = 0;
+  for (std::size_t i = 0; i < a.data().size(); ++i) {
+    const double x = static_cast<double>(a.data()[i]), y = static_cast<double>(b.data()[i]);
+    if (!std::isfinite(x - y)) return HUGE_VAL;  // max() would drop a NaN
+    difference = std::max(difference, std::abs(x - y));
+    scale = std::max(scale, std::abs(y));
+  }
+  return scale > 0 ? difference / scale : difference;
+}
+
 const std::set<std::string>& gradchecked_ops() { return checked(); }
 
 }  // namespace boxgrad

@@ -47,6 +47,11 @@ struct GradcheckReport {
 GradcheckReport gradcheck(const GradcheckFunction& f, const std::vector<Tensor>& inputs,
                           GradcheckOptions options = {});
 
+/// max |a - b| / max |b|: how far an answer is from its reference b (max |a - b| when b is 0
+/// everywhere). Infinite when either holds a NaN or an infinity.
+/// Throws std::invalid_argument when the shapes differ.
+double relative_error(const Tensor& a, const Tensor& b);
+
 /// The names of all ops that ran inside a passing gradcheck of this process.
 const std::set<std::string>& gradchecked_ops();
 

@@ -79,5 +79,9 @@ Tensor gather(const Tensor& x, const std::vector<std::int64_t>& index);
 std::vector<std::int64_t> argsort_descending(std::span<const Scalar> values);
 /// The first min(k, size) of argsort_descending.
 std::vector<std::int64_t> topk(std::span<const Scalar> values, std::int64_t k);
+/// The position of the largest value in each row of the last axis, [..., L] -> [rows]: the class
+/// that a classifier's logits [N, L] name. Of equal values the first; NaN only when all are.
+/// torch.argmax(x, -1), apart from NaN. Throws for a scalar and for L = 0.
+std::vector<std::int64_t> argmax(const Tensor& x);
 
 }  // namespace boxgrad

@@ -39,9 +39,9 @@ Scalar fma_chains(Scalar half) {
   return total;
 }
 
-/// The shortest run within the budget, of at least three.
-template <class Run>
-double shortest_s(double budget_s, Run run) {
+}  // namespace
+
+double shortest_s(double budget_s, const std::function<void()>& run) {
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
   const auto start = Clock::now();
@@ -53,8 +53,6 @@ double shortest_s(double budget_s, Run run) {
     best = std::min(best, Seconds(Clock::now() - begin).count());
   }
 }
-
-}  // namespace
 
 MachinePeaks measure_peaks(double seconds) {
   check(seconds > 0 && seconds <= 60, "measure_peaks: seconds must be in (0, 60], got ", seconds);

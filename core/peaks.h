@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 namespace boxgrad {
 
 /// What this machine can do at best with num_threads() threads: the two roofs of a roofline.
@@ -8,6 +10,10 @@ struct MachinePeaks {
   double gb_per_s = 0;  ///< main memory: 10^9 bytes per second, read and written
   int threads = 1;
 };
+
+/// The shortest run within the budget, of at least three, in seconds: whatever disturbs a run makes
+/// it longer.
+double shortest_s(double budget_s, const std::function<void()>& run);
 
 /// Measures them in about 2 * `seconds` seconds, the best of short runs each, because whatever
 /// disturbs a run makes it slower:

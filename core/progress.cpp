@@ -36,7 +36,7 @@ Progress::Progress(std::string title, std::int64_t total, std::ostream& out, boo
 
 Progress::~Progress() {
   if (visible_ && terminal_) {
-    draw(std::chrono::duration<double>(Clock::now() - start_).count());
+    draw(seconds());
     out_ << std::endl;
   }
 }
@@ -52,11 +52,15 @@ std::string Progress::duration(double seconds) {
   return text.str();
 }
 
+double Progress::seconds() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
 void Progress::update(std::int64_t done, const std::string& note) {
   if (first_ < 0) first_ = done - 1;
   done_ = done;
   note_ = note;
-  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  const double seconds = this->seconds();
   if (seconds < kQuietSeconds) return;
   const double percent =
       total_ > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total_) : 100;
@@ -94,7 +98,7 @@ void Progress::draw(double seconds) {
 }
 
 void Progress::line(const std::string& text) {
-  if (std::chrono::duration<double>(Clock::now() - start_).count() < kQuietSeconds) return;
+  if (seconds() < kQuietSeconds) return;
   clear();
   out_ << text << std::endl;
 }

@@ -57,4 +57,14 @@ std::vector<std::int64_t> topk(std::span<const Scalar> values, std::int64_t k) {
   return first_of_order(values, std::min(static_cast<std::size_t>(k), values.size()));
 }
 
+std::vector<std::int64_t> argmax(const Tensor& x) {
+  check(x.rank() > 0 && x.size(x.rank() - 1) > 0,
+        "argmax: x must have shape [..., L] with L > 0, got ", x.shape());
+  const auto row = static_cast<std::size_t>(x.size(x.rank() - 1));
+  std::vector<std::int64_t> winners;
+  for (std::size_t first = 0; first < x.data().size(); first += row)
+    winners.push_back(topk(x.data().subspan(first, row), 1)[0]);
+  return winners;
+}
+
 }  // namespace boxgrad

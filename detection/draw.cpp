@@ -50,6 +50,12 @@ void check_target(const Target& t, const char* op) {
 
 }  // namespace
 
+void draw_boxes(Image& image, const Tensor& boxes, Color color, const DrawOptions& options) {
+  check_boxes(boxes, "draw_boxes", "boxes");
+  for (std::int64_t i = 0; i < boxes.size(0); ++i)
+    draw_box(image, boxes, i, "", color, options, {.thickness = options.thickness});
+}
+
 void draw_detections(Image& image, const Detections& detections,
                      const std::vector<std::string>& class_names, const DrawOptions& options) {
   check_detections(detections, "draw_detections");

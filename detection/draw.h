@@ -21,6 +21,9 @@ struct DrawOptions {
   int text_scale = 1;  ///< 0 draws no text
 };
 
+/// Boxes [N, 4] in one colour, without a word: the anchors of a cell, proposals.
+void draw_boxes(Image& image, const Tensor& boxes, Color color, const DrawOptions& options = {});
+
 /// "shirt 0.87" in the class's colour, best score on top. A label without a name is written as a
 /// number.
 void draw_detections(Image& image, const Detections& detections,

@@ -208,3 +208,15 @@ TEST_CASE("gradcheck finds a backward that overwrites", "[autograd][gradcheck]")
   CHECK_FALSE(report.ok);
   CHECK(report.failure.find("a second backward pass must add") != std::string::npos);
 }
+
+TEST_CASE("relative_error is relative to the reference's largest value", "[gradcheck]") {
+  const Tensor zero({2}), b({2}, {-4, 1});
+  CHECK(relative_error(Tensor({2}, {-4, 3}), b) == 0.5);
+  CHECK(relative_error(b, b) == 0);
+  CHECK(relative_error(b, zero) == 4);
+  const Scalar infinity = std::numeric_limits<Scalar>::infinity();
+  CHECK(std::isinf(relative_error(Tensor({2}, {0, infinity - infinity}), b)));
+  CHECK(std::isinf(relative_error(b, Tensor({2}, infinity))));
+  CHECK_THROWS_WITH(relative_error(b, Tensor({1, 2})),
+                    "relative_error: a must have b's shape [1, 2], got [2]");
+}

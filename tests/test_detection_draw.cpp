@@ -65,6 +65,16 @@ TEST_CASE("draw_truths is dashed", "[detection_draw]") {
   CHECK(dashes < count_color(solid, class_color(1)));
 }
 
+TEST_CASE("draw_boxes scales and draws all in one colour", "[detection_draw]") {
+  Image image(100, 30);
+  draw_boxes(image, Tensor({2, 4}, {1, 2, 10, 12, 20, 2, 40, 12}), kIgnoredColor, {.scale = 2});
+  CHECK(color_of(image, 2, 15) == kIgnoredColor);
+  CHECK(color_of(image, 40, 15) == kIgnoredColor);
+  CHECK(color_of(image, 30, 15) == kBlack);
+  CHECK_THROWS_WITH(draw_boxes(image, Tensor({4}), kIgnoredColor),
+                    "draw_boxes: boxes must have shape [N, 4] as [x1, y1, x2, y2], got [4]");
+}
+
 TEST_CASE("draw_anchors shows the chosen and the ignored, not the crowd", "[detection_draw]") {
   Image image(100, 30);
   const Tensor anchors({4, 4}, {2, 5, 20, 25, 27, 5, 45, 25, 52, 5, 70, 25, 77, 5, 95, 25});

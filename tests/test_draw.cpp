@@ -179,6 +179,18 @@ TEST_CASE("a label stays inside the image", "[draw]") {
   CHECK(text_color_on({0, 0, 200}) == kWhite);
 }
 
+TEST_CASE("channel_maps draws each channel on its own scale", "[draw]") {
+  const Tensor map({1, 2, 2}, {0, 50, 1, -50});
+  const auto channels = channel_maps(map, 3);
+  REQUIRE(channels.size() == 2);
+  CHECK(channels[0] == enlarge_pixels(heat_map(Tensor({1, 2}, {0, 1})), 3));
+  CHECK(channels[1] == enlarge_pixels(heat_map(Tensor({1, 2}, {50, -50})), 3));
+  CHECK(channel_maps(map, 1, ColorMap::diverging)[1] ==
+        heat_map(Tensor({1, 2}, {50, -50}), ColorMap::diverging));
+  CHECK_THROWS_WITH(channel_maps(Tensor({1, 2})),
+                    "channel_maps: map must have shape [H, W, C], got [1, 2]");
+}
+
 TEST_CASE("heat maps", "[draw]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const Image map = heat_map(Tensor({1, 4}, {0, 1, 2, static_cast<Scalar>(nan)}));

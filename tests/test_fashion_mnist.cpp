@@ -43,6 +43,7 @@ TEST_CASE("FashionMnist reads a small folder", "[data][fashion_mnist]") {
   CHECK(raw.shape() == Shape({2, 28, 28, 1}));
   CHECK(raw.at({1, 27, 27, 0}) == Approx(0.2));
   CHECK(normalized.at({0, 0, 0, 0}) == Approx((0.2 - 0.2860) / 0.3530));
+  CHECK(data.picture(0) == Image(28, 28, 51, 51, 51));
   CHECK(data.labels(pick) == std::vector<std::int64_t>{9, 1});
   CHECK_THROWS_WITH(data.image(3), "FashionMnist: index must be in 0..2, got 3");
 }

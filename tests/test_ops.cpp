@@ -308,3 +308,12 @@ TEST_CASE("order of plain vectors", "[ops]") {
   CHECK(topk(scores, 99).size() == 6);
   CHECK_THROWS_WITH(topk(scores, -1), "topk: k must be >= 0, got -1");
 }
+
+TEST_CASE("argmax names the first largest value of each row", "[ops]") {
+  const Scalar nan = std::numeric_limits<Scalar>::quiet_NaN();
+  CHECK(argmax(Tensor({2, 2, 3}, {1, 3, 3, -2, -1, -5, nan, 0, 1, nan, nan, nan})) ==
+        std::vector<std::int64_t>{1, 1, 2, 0});
+  CHECK(argmax(Tensor({0, 3})).empty());
+  CHECK_THROWS_WITH(argmax(Tensor({3, 0})),
+                    "argmax: x must have shape [..., L] with L > 0, got [3, 0]");
+}

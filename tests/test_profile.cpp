@@ -311,6 +311,15 @@ TEST_CASE("Labels of points stand where there is room", "[charts]") {
                     "line_chart: series \"s\" must have no labels or 2, got 1");
 }
 
+TEST_CASE("shortest_s runs at least three times", "[profile]") {
+  int runs = 0;
+  const double best = shortest_s(0, [&] {
+    if (++runs != 2) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  });
+  CHECK(runs == 3);
+  CHECK(best < 0.02);
+}
+
 TEST_CASE("measure_peaks", "[profile]") {
   const MachinePeaks peaks = measure_peaks(0.001);
   CHECK(peaks.threads == num_threads());

@@ -21,6 +21,7 @@ TEST_CASE("progress: short work shows nothing, long work its end", "[progress]")
     a.update(10);
     a.line("half way");
     std::this_thread::sleep_for(std::chrono::milliseconds(2050));
+    CHECK(a.seconds() >= 2.05);
     b.update(3, "loss 2");
     CHECK(pipe.str().empty());  // not yet ten seconds
     b.line("half way");

@@ -1,5 +1,7 @@
 #include "detection/data/fashion_mnist.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "detection/data/idx.h"
 
@@ -66,10 +68,17 @@ std::vector<std::int64_t> FashionMnist::labels(std::span<const std::int64_t> ind
   return result;
 }
 
-const std::array<std::string, FashionMnist::kNumClasses>& FashionMnist::class_names() {
-  static const std::array<std::string, kNumClasses> names{
-      "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-      "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+Image FashionMnist::picture(std::int64_t index) const {
+  Image result(kSide, kSide);
+  std::uint8_t* out = result.data().data();
+  for (const std::uint8_t v : image(index)) out = std::fill_n(out, 3, v);
+  return result;
+}
+
+const std::vector<std::string>& FashionMnist::class_names() {
+  static const std::vector<std::string> names{"T-shirt/top", "Trouser",   "Pullover", "Dress",
+                                              "Coat",        "Sandal",    "Shirt",    "Sneaker",
+                                              "Bag",         "Ankle boot"};
   return names;
 }
 

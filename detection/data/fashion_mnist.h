@@ -1,12 +1,12 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "core/image.h"
 #include "core/tensor.h"
 
 namespace boxgrad::detection {
@@ -42,10 +42,12 @@ class FashionMnist {
 
   /// Images as a batch [N, 28, 28, 1]: v / 255, and (v / 255 - kMean) / kStd when `normalized`.
   Tensor images(std::span<const std::int64_t> indices, bool normalized = true) const;
+  /// An image to look at: grey as RGB.
+  Image picture(std::int64_t index) const;
   std::vector<std::int64_t> labels(std::span<const std::int64_t> indices) const;
 
   /// "T-shirt/top", "Trouser", ...: class_names()[label].
-  static const std::array<std::string, kNumClasses>& class_names();
+  static const std::vector<std::string>& class_names();
 
  private:
   std::vector<std::uint8_t> pixels_;  // [size, 28, 28]
