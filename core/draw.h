@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/image.h"
@@ -98,6 +99,10 @@ std::vector<Image> channel_maps(const Tensor& map, int factor = 1,
 
 /// Every pixel as a square of factor x factor, for small maps and filters.
 Image enlarge_pixels(const Image& image, int factor);
+
+/// The same by a factor from 1 to 4 that leaves boxes and words on a small image readable (sides
+/// of up to 320 pixels), and the factor, for the boxes.
+std::pair<Image, int> enlarged(const Image& image);
 
 struct GridOptions {
   int columns = 0;      ///< 0: as many as make the sheet about as wide as high

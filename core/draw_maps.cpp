@@ -109,6 +109,12 @@ Image enlarge_pixels(const Image& image, int factor) {
   return large;
 }
 
+std::pair<Image, int> enlarged(const Image& image) {
+  const int side = std::max({image.width(), image.height(), 1});
+  const int factor = std::clamp(320 / side, 1, 4);
+  return {factor == 1 ? image : enlarge_pixels(image, factor), factor};
+}
+
 std::vector<Image> channel_maps(const Tensor& map, int factor, ColorMap colors) {
   check(map.rank() == 3, "channel_maps: map must have shape [H, W, C], got ", map.shape());
   std::vector<Image> images;

@@ -132,6 +132,9 @@ TEST_CASE("text", "[draw]") {
   Image large(22, 18, kWhite);
   draw_text(large, 0, 0, "Ag", kBlack, 2);
   CHECK(large == enlarge_pixels(image, 2));
+  CHECK(enlarged(Image(32, 16)).second == 4);
+  CHECK(enlarged(Image(640, 480)).second == 1);
+  CHECK(enlarged(Image(150, 100)).first.height() == 200);
 
   // One box for each character that the font does not have, and no way to overrun it.
   CHECK(glyphs_of("a\xc3\xa9\xe4\xbd\xa0\n").size() == 4);

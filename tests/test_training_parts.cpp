@@ -121,6 +121,4 @@ TEST_CASE("a run's report: figures for programs, a page for people", "[run_repor
   CHECK(Image::read(folder / "images/found.png").width() == 280);
   CHECK_FALSE(fs::exists(folder / "images/worst.png"));  // nothing went wrong
   fs::remove_all(folder);
-  CHECK(enlarged(Image(32, 16)).second == 4);
-  CHECK(enlarged(Image(640, 480)).second == 1);
 }

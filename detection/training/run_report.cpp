@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kSheetImages = 12, kPictureSide = 320;
+constexpr int kSheetImages = 12;
 constexpr double kShownScore = 0.3;
 
 std::string number(double value, int digits = 3) { return format_number(value, digits); }
@@ -109,12 +109,6 @@ void add_sheet(Report& report, const std::vector<Image>& images, const fs::path&
 }
 
 }  // namespace
-
-std::pair<Image, int> enlarged(const Image& image) {
-  const int side = std::max({image.width(), image.height(), 1});
-  const int factor = std::clamp(kPictureSide / side, 1, 4);
-  return {factor == 1 ? image : enlarge_pixels(image, factor), factor};
-}
 
 Image truth_sheet(const Dataset& dataset, int count) {
   std::vector<Image> images;

@@ -36,7 +36,4 @@ void add_run_sections(Report& report, const RunResult& result, const Dataset& va
 /// `count` images of a dataset on one sheet, with their truths.
 Image truth_sheet(const Dataset& dataset, int count);
 
-/// An image enlarged by a whole factor so that boxes and words can be read, and the factor.
-std::pair<Image, int> enlarged(const Image& image);
-
 }  // namespace boxgrad::detection
