@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "detection/boxes.h"
 #include "detection/nms.h"
+#include "detection/roi_pool.h"
 #include "tests/bench/bench.h"
 
 /// Suppression and overlaps among random boxes: corners anywhere in the left upper 80 % of a
@@ -37,6 +38,20 @@ inline void add_detection(std::vector<Item>& items) {
     items.push_back({concat("box_iou_", n, "x", m), [n = n, m = m]() -> Work {
                        const Tensor a = random_regions(n), b = random_regions(m);
                        return {[=] { detection::box_iou(a, b); }, {}};
+                     }});
+  // VGG16's conv5 of two images of 800 x 600, half of the regions on each.
+  for (const std::int64_t n : {128, 2000})
+    items.push_back({concat("roi_pool_", n), [=] {
+                       const Tensor boxes = random_regions(n);
+                       Tensor rois({n, 5});
+                       for (std::int64_t r = 0; r < n; ++r) {
+                         rois.set({r, 0}, static_cast<Scalar>(2 * r / n));
+                         for (std::int64_t k = 0; k < 4; ++k)
+                           rois.set({r, k + 1}, boxes.at({r, k}));
+                       }
+                       return layer({parameter({2, 38, 50, 512})}, [=](const auto& in) {
+                         return detection::roi_max_pool(in[0], rois, 7, 7, 1. / 16);
+                       });
                      }});
 }
 
