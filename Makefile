@@ -22,7 +22,9 @@ COLD := $(wildcard core/serialize.cpp \
   core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
   layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
   layers/roofline.cpp detection/data/voc*.cpp \
-  detection/training/*.cpp detection/models/*.cpp)
+  detection/training/*.cpp detection/models/*.cpp \
+  $(addprefix detection/proposals/,draw_proposals.cpp proposal_cache.cpp proposals.cpp \
+    selective_search.cpp))
 
 # All cores, unless the command line says otherwise (make -j1).
 ifeq ($(MAKELEVEL),0)

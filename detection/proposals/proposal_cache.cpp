@@ -1,0 +1,184 @@
+#include "detection/proposals/proposal_cache.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stdexcept>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/parallel.h"
+#include "core/progress.h"
+#include "core/serialize.h"
+#include "detection/boxes.h"
+
+namespace boxgrad::detection {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kProposalVersion = 1;  // higher when the same options give other boxes than before
+constexpr Scalar kMostBoxes = Scalar{1 << 24};  // of one picture: a float counts to here
+constexpr std::int64_t kProbes = 8;             // pictures that the fingerprint looks at
+
+fs::path cache_path(const fs::path& folder, const std::string& name) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  check(!name.empty() && plain(name.front()) &&
+            std::ranges::all_of(
+                name, [&](char c) { return plain(c) || c == '-' || c == '_' || c == '.'; }),
+        "cached_proposals: name must be letters, digits, '-', '_' and '.', got \"", name, "\"");
+  return folder / (name + ".safetensors");
+}
+
+std::string hash_of(const Tensor& boxes, const Tensor& counts) {
+  Sha256 hash;
+  for (const Tensor& t : {boxes, counts}) {
+    const auto numbers = t.data();
+    hash.update({reinterpret_cast<const std::uint8_t*>(numbers.data()), numbers.size_bytes()});
+  }
+  return hash.hex();
+}
+
+/// All boxes in one tensor, and how many there are of each picture.
+TensorFile pack_proposals(const std::vector<Tensor>& proposals, const std::string& fingerprint) {
+  Tensor counts({static_cast<std::int64_t>(proposals.size())});
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < proposals.size(); ++i) {
+    counts.data()[i] = static_cast<Scalar>(proposals[i].size(0));
+    total += proposals[i].size(0);
+  }
+  Tensor boxes({total, 4});
+  auto place = boxes.data().begin();
+  for (const Tensor& p : proposals) place = std::ranges::copy(p.data(), place).out;
+  TensorFile file{{{"boxes", boxes}, {"counts", counts}}, {}};
+  file.metadata = {{"fingerprint", fingerprint}, {"sha256", hash_of(boxes, counts)}};
+  return file;
+}
+
+/// The way back; throws std::invalid_argument, without the file's name, for what pack_proposals
+/// would not have written.
+std::vector<Tensor> unpack_proposals(const TensorFile& file, std::int64_t size) {
+  const auto tensor = [&](const std::string& name) -> Tensor {
+    for (const auto& [key, value] : file.tensors)
+      if (key == name) return value;
+    throw std::invalid_argument("it holds no " + name);
+  };
+  const Tensor boxes = tensor("boxes"), counts = tensor("counts");
+  const auto hash = file.metadata.find("sha256");
+  check(hash != file.metadata.end() && hash->second == hash_of(boxes, counts),
+        "its numbers do not match their SHA-256");
+  check(boxes.rank() == 2 && boxes.size(1) == 4 && counts.shape() == Shape{size},
+        "its tensors have the wrong shapes, ", boxes.shape(), " and ", counts.shape());
+  std::vector<Tensor> proposals;
+  std::span<const Scalar> rest = boxes.data();
+  for (const Scalar count : std::as_const(counts).data()) {
+    // Bounded as a float first: beyond that it may not become an integer.
+    check(count >= 0 && count <= kMostBoxes && count == std::floor(count) &&
+              static_cast<std::size_t>(count) <= rest.size() / 4,
+          "its counts do not fit its boxes");
+    const std::size_t n = 4 * static_cast<std::size_t>(count);
+    Tensor mine({static_cast<std::int64_t>(count), 4});
+    std::ranges::copy(rest.first(n), mine.data().begin());
+    proposals.push_back(std::move(mine));
+    rest = rest.subspan(n);
+  }
+  check(rest.empty(), "its counts do not fit its boxes");
+  return proposals;
+}
+
+/// What the file holds, or nothing, after a line about why not.
+std::optional<std::vector<Tensor>> read_proposals(const fs::path& path,
+                                                  const std::string& fingerprint, std::int64_t size,
+                                                  std::ostream& log) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return std::nullopt;
+  try {
+    const TensorFile file = load_safetensors(path);
+    const auto mine = file.metadata.find("fingerprint");
+    check(mine != file.metadata.end() && mine->second == fingerprint,
+          "it was made from other pictures or with other options");
+    return unpack_proposals(file, size);
+  } catch (const std::exception& error) {
+    log << "proposals: " << path.string() << " is not used: " << error.what()
+        << "; computing them again\n";
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+ProposalMethod selective_search_method(const SelectiveSearchOptions& options) {
+  return {to_string(options), [options](const Sample& sample, std::int64_t) {
+            return selective_search(sample.image, options);
+          }};
+}
+
+std::string proposal_fingerprint(const Dataset& dataset, const ProposalMethod& method,
+                                 const std::string& name) {
+  Sha256 hash;
+  const auto add = [&hash](const auto&... parts) {  // the length keeps neighbours apart
+    const std::string text = concat(parts...);
+    hash.update(as_bytes(concat(text.size(), ':', text)));
+  };
+  const std::int64_t size = dataset.size();
+  add("boxgrad proposals ", kProposalVersion, ", ", sizeof(Scalar), " bytes");
+  add(name), add(method.description), add(size);
+  for (const std::string& label : dataset.class_names()) add(label);
+  const std::int64_t probes = std::min(size, kProbes);
+  for (std::int64_t i = 0; i < probes; ++i) {
+    // Evenly from the first to the last.
+    const std::int64_t index = probes == 1 ? 0 : i * (size - 1) / (probes - 1);
+    const Sample sample = dataset.get(index);
+    add(sample.name), add(sample.image.width(), 'x', sample.image.height());
+    hash.update(sample.image.data());
+  }
+  return hash.hex();
+}
+
+std::vector<Tensor> compute_proposals(const Dataset& dataset, const ProposalMethod& method) {
+  const std::int64_t size = dataset.size();
+  std::vector<Tensor> proposals(static_cast<std::size_t>(size));
+  Progress progress("proposals", size);
+  std::mutex mutex;  // of the bar and its count
+  std::int64_t done = 0;
+  parallel_for(size, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      Tensor boxes = method.propose(dataset.get(i), i);
+      check(boxes.defined() && boxes.rank() == 2 && boxes.size(1) == 4,
+            "compute_proposals: the method must give boxes [P, 4], it did not for sample ", i);
+      check(boxes.size(0) <= static_cast<std::int64_t>(kMostBoxes), "compute_proposals: at most ",
+            kMostBoxes, " boxes, got ", boxes.size(0), " for sample ", i);
+      proposals[static_cast<std::size_t>(i)] = std::move(boxes);
+      const std::lock_guard lock(mutex);
+      progress.update(++done);
+    }
+  });
+  return proposals;
+}
+
+std::vector<Tensor> cached_proposals(const Dataset& dataset, const ProposalMethod& method,
+                                     const fs::path& folder, const std::string& name,
+                                     std::ostream* log) {
+  const fs::path path = cache_path(folder, name);
+  check(!method.description.empty(), "cached_proposals: the method needs a description");
+  std::ostream& out = log ? *log : std::cerr;
+  fs::create_directories(folder);
+  const std::string fingerprint = proposal_fingerprint(dataset, method, name);
+  if (auto found = read_proposals(path, fingerprint, dataset.size(), out)) return *std::move(found);
+
+  std::vector<Tensor> proposals = compute_proposals(dataset, method);
+  try {
+    save_safetensors(path, pack_proposals(proposals, fingerprint));
+  } catch (const std::runtime_error& error) {
+    out << "proposals: they are not kept: " << error.what() << '\n';
+  }
+  return proposals;
+}
+
+}  // namespace boxgrad::detection
