@@ -83,7 +83,7 @@ $(BUILD)/units/%.o: $(BUILD)/units/%.cpp $(BUILD)/flags | $(BUILD)/deps
 	@echo "compile $*"
 	$(Q)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 
-$(call objects,$(COLD) core/program.cpp $(wildcard tutorials/*/main.cpp)) $(BUILD)/units/cold.o $(BUILD)/units/program.o: private FLAGS += -O0
+$(call objects,$(COLD) core/program.cpp $(filter-out tutorials/18%,$(wildcard tutorials/*/main.cpp))) $(BUILD)/units/cold.o $(BUILD)/units/program.o: private FLAGS += -O0
 $(OBJ)/%.o: %.cpp $(BUILD)/flags | $(BUILD)/deps
 	@mkdir -p $(@D)
 	@echo "compile $<"

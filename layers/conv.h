@@ -38,8 +38,9 @@ struct Conv2dOptions {
 ///   dx[n, ih, iw, ci] = sum over the (oh, ow, kh, kw, co) that read it of dz * w
 ///
 /// x        feature map, [N, H, W, C_in]
-/// weight   filters, [KH, KW, C_in/groups, C_out]; depthwise is groups = C_in = C_out, [KH, KW, 1,
-/// C] bias     [C_out], or an undefined Tensor for none returns  [N, out_h, out_w, C_out],
+/// weight   filters, [KH, KW, C_in/groups, C_out]; depthwise is groups = C_in = C_out
+/// bias     [C_out], or an undefined Tensor for none
+/// returns  [N, out_h, out_w, C_out],
 ///          out_h = floor((H + padding.top + padding.bottom - dilation.h * (KH - 1) - 1)
 ///                        / stride.h) + 1
 /// throws   std::invalid_argument when shapes do not fit, an option is out of range, the padded map

@@ -51,20 +51,22 @@ bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& s) {
 namespace {
 
 /// Multiply-adds per pair of channels, in units of the matrix products inside Winograd's scheme.
-/// Measured on a CPU with AVX-512: to transform a filter costs as much as to use it on 40 tiles,
-/// and im2col's products, with the copying, take 1.6 times as long for each multiplication.
+/// Measured on a CPU with AVX-512: to transform a filter costs as much as to use it on 40 tiles, to
+/// read one that was transformed before as much as on 16, and im2col's products, with the copying,
+/// take 1.6 times as long for each multiplication.
 struct Costs {
   std::int64_t tiles2, tiles4;
   double winograd2, winograd4, im2col;
 
-  explicit Costs(const ConvShape& s) {
-    constexpr double kFilter = 40, kIm2col = 1.6;
+  explicit Costs(const ConvShape& s, FilterTransform filters = FilterTransform::to_do) {
+    constexpr double kTransform = 40, kRead = 16, kIm2col = 1.6;
+    const double filter = filters == FilterTransform::done ? kRead : kTransform;
     const auto tiles = [&](std::int64_t m) {
       return s.batch * ((s.out_h + m - 1) / m) * ((s.out_w + m - 1) / m);
     };
     tiles2 = tiles(2), tiles4 = tiles(4);
-    winograd2 = 16 * (kFilter + static_cast<double>(tiles2));
-    winograd4 = 36 * (kFilter + static_cast<double>(tiles4));
+    winograd2 = 16 * (filter + static_cast<double>(tiles2));
+    winograd4 = 36 * (filter + static_cast<double>(tiles4));
     im2col = kIm2col * 9 * static_cast<double>(s.out_pixels());
   }
 };
@@ -94,14 +96,14 @@ void set_winograd_limit(int m) {
   limit() = m;
 }
 
-ConvAlgorithm choose_conv_algorithm(const ConvShape& shape) {
+ConvAlgorithm choose_conv_algorithm(const ConvShape& shape, FilterTransform filters) {
   if (conv_algorithm_covers(ConvAlgorithm::depthwise, shape)) return ConvAlgorithm::depthwise;
   if (conv_algorithm_covers(ConvAlgorithm::pointwise, shape)) return ConvAlgorithm::pointwise;
   // A filter row of a few numbers: the first layer. From 8 channels on the matrix product wins.
   if (conv_algorithm_covers(ConvAlgorithm::narrow, shape) && shape.in_c <= 4)
     return ConvAlgorithm::narrow;
   if (winograd_pays(shape)) {
-    const Costs costs(shape);
+    const Costs costs(shape, filters);
     const bool four = winograd_limit() >= 4 && costs.winograd4 < costs.winograd2;
     if ((four ? costs.winograd4 : costs.winograd2) < costs.im2col)
       return four ? ConvAlgorithm::winograd4 : ConvAlgorithm::winograd2;

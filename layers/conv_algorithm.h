@@ -24,8 +24,12 @@ const char* to_string(ConvAlgorithm algorithm);
 /// Whether an algorithm can compute this shape.
 bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& shape);
 
+/// Whether Winograd's algorithm has yet to transform the filters.
+enum class FilterTransform { to_do, done };
+
 /// Which algorithm conv2d uses for a shape, when none is forced.
-ConvAlgorithm choose_conv_algorithm(const ConvShape& shape);
+ConvAlgorithm choose_conv_algorithm(const ConvShape& shape,
+                                    FilterTransform filters = FilterTransform::to_do);
 
 /// The choice and its reason in one line: "narrow: only 3 input channels".
 std::string explain_conv_algorithm(const ConvShape& shape);

@@ -1,9 +1,6 @@
 #include "layers/conv_norm.h"
 
-#include <map>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "core/check.h"
 #include "layers/conv_batch_norm.h"
@@ -58,17 +55,12 @@ std::shared_ptr<Module> make_conv(std::int64_t in_channels, std::int64_t out_cha
 }
 
 int fold_batch_norms(Module& model) {
-  std::vector<std::pair<std::string, ConvNorm*>> places;
-  model.visit([&](const std::string& path, Module& module) {
-    if (auto* found = dynamic_cast<ConvNorm*>(&module)) places.emplace_back(path, found);
+  check(dynamic_cast<ConvNorm*>(&model) == nullptr,
+        "fold_batch_norms: the model is itself a ConvNorm; use its folded()");
+  return model.replace_each([](Module& module) -> std::shared_ptr<Module> {
+    const auto* conv_norm = dynamic_cast<ConvNorm*>(&module);
+    return conv_norm == nullptr ? nullptr : conv_norm->folded();
   });
-  std::map<ConvNorm*, std::shared_ptr<Conv2d>> folded;  // one that is shared stays shared
-  for (const auto& [path, module] : places) {
-    check(!path.empty(), "fold_batch_norms: the model is itself a ConvNorm; use its folded()");
-    if (!folded[module]) folded[module] = module->folded();
-  }
-  for (const auto& [path, module] : places) model.replace(path, folded[module]);
-  return static_cast<int>(folded.size());
 }
 
 }  // namespace boxgrad::nn

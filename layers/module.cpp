@@ -1,6 +1,7 @@
 #include "layers/module.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/autograd.h"
@@ -143,6 +144,27 @@ void Module::replace(const std::string& path, std::shared_ptr<Module> module) {
         return;
       }
   throw std::invalid_argument(concat("Module::replace: there is no module at \"", path, "\""));
+}
+
+int Module::replace_each(const std::function<std::shared_ptr<Module>(Module&)>& replacement) {
+  std::map<Module*, std::shared_ptr<Module>> asked;
+  std::vector<std::shared_ptr<Module>> replaced;  // alive, so that no address is met twice
+  const std::function<void(Module&)> walk = [&](Module& parent) {
+    for (auto& [name, child] : parent.children_) {
+      std::shared_ptr<Module>& here = child.place_->module;
+      const auto [found, first] = asked.try_emplace(here.get());
+      if (first) found->second = replacement(*here);
+      if (const auto& instead = found->second) {
+        if (first) replaced.push_back(here);
+        instead->name_ = name;
+        here = instead;
+      } else if (first) {
+        walk(*here);
+      }
+    }
+  };
+  walk(*this);
+  return static_cast<int>(replaced.size());
 }
 
 // --- modes ---

@@ -94,6 +94,10 @@ class Module {
   /// Puts another module in the place of the descendant at `path`; throws when
   /// there is none.
   void replace(const std::string& path, std::shared_ptr<Module> module);
+  /// Puts replacement(m) in the place of every module m below this one for which it is not null;
+  /// one that stands in several places is asked once and stays shared. What is below a replaced
+  /// module is not looked at. Returns how many modules were replaced.
+  int replace_each(const std::function<std::shared_ptr<Module>(Module&)>& replacement);
   /// Calls f(path, module) for this module ("") and all descendants, parents
   /// first.
   void visit(const std::function<void(const std::string&, Module&)>& f);

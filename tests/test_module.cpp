@@ -68,6 +68,23 @@ TEST_CASE("a child can be replaced and shared", "[module]") {
   CHECK(tower->weight.grad().item() == 12);
 }
 
+TEST_CASE("replace_each asks once for a module and looks no further below a replaced one",
+          "[module]") {
+  const auto tower = std::make_shared<Scale>(2);
+  nn::Sequential net(tower, std::make_shared<Net>(), tower, std::make_shared<Scale>(5));
+  int asked = 0;
+  const int replaced = net.replace_each([&](nn::Module& module) -> std::shared_ptr<nn::Module> {
+    ++asked;
+    if (dynamic_cast<Net*>(&module) != nullptr) return std::make_shared<Scale>(10);
+    return &module == tower.get() ? std::make_shared<Scale>(3) : nullptr;
+  });
+  CHECK(replaced == 2);
+  CHECK(asked == 3);  // not for the net itself, once for the tower, not for what was in Net
+  CHECK(&net[0] == &net[2]);
+  CHECK(net(Tensor({1}, {1})).item() == 3 * 10 * 3 * 5);
+  CHECK(net.replace_each([](nn::Module&) { return std::shared_ptr<nn::Module>(); }) == 0);
+}
+
 TEST_CASE("a shared module runs under the name of each of its places", "[module]") {
   const auto tower = std::make_shared<Scale>(2);
   nn::Sequential twice(tower, tower);

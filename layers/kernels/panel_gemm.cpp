@@ -19,12 +19,10 @@ constexpr int kTileRows = 3;
 template <int kRows>
 void multiply_tile(std::int64_t depth, const Strided& a, const Scalar* b, std::int64_t b_row,
                    Scalar* c, std::int64_t c_row, bool add) {
-  Vec sum[kRows][2] = {};
-  if (add)
-    for (int i = 0; i < kRows; ++i) {
-      load(sum[i][0], c + i * c_row);
-      load(sum[i][1], c + i * c_row + kLanes);
-    }
+  // Set one by one: `= {}` would clear an array in memory and load the registers from there.
+  Vec sum[kRows][2];
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = Vec{};
   const Scalar* a_t = a.data;
   for (std::int64_t t = 0; t < depth; ++t, a_t += a.col, b += b_row) {
     Vec left, right;
@@ -36,7 +34,15 @@ void multiply_tile(std::int64_t depth, const Strided& a, const Scalar* b, std::i
       sum[i][1] += right * factor;
     }
   }
+#pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
+    if (add) {
+      Vec before;
+      load(before, c + i * c_row);
+      sum[i][0] += before;
+      load(before, c + i * c_row + kLanes);
+      sum[i][1] += before;
+    }
     store(c + i * c_row, sum[i][0]);
     store(c + i * c_row + kLanes, sum[i][1]);
   }

@@ -111,8 +111,9 @@ void transform_output(const Tiles<m>& tiles, Planes<m>& from, std::int64_t begin
   }
 }
 
-/// Filters as panel_gemm wants them: for each element e and panel of kPanel outputs,
-/// [inputs, kPanel] numbers side by side; outputs beyond the last are 0.
+/// Where transformed filters lie, as panel_gemm wants them: for each element e and panel of kPanel
+/// outputs, [inputs, kPanel] numbers side by side; outputs beyond the last are 0. They fill `total`
+/// numbers.
 template <int m>
 struct Filters {
   static constexpr int kCount = Planes<m>::kCount;
@@ -121,20 +122,19 @@ struct Filters {
       : inputs(inputs),
         panels(padded(outputs) / kPanel),
         size(inputs * panels * kPanel + kLanes),
-        memory(kCount * size) {}
-  Scalar* at(std::int64_t e, std::int64_t panel) {
-    return memory.data() + e * size + panel * inputs * kPanel;
+        total(kCount * size) {}
+  std::int64_t at(std::int64_t e, std::int64_t panel) const {
+    return e * size + panel * inputs * kPanel;
   }
 
-  std::int64_t inputs, panels, size;
-  Scratch memory;
+  std::int64_t inputs, panels, size, total;
 };
 
 /// U = G g G^T. With `turned` the filters of the input gradient: taps turned round, inputs and
 /// outputs exchanged. w is [3, 3, in, out] before the exchange.
 template <int m>
 void transform_filters(const Scalar* w, std::int64_t in, std::int64_t out, bool turned,
-                       Filters<m>& to) {
+                       const Filters<m>& to, Scalar* transformed) {
   constexpr std::int64_t kDepth = 16;  // inputs at a time: 9 taps of them and a panel are 18 KiB
   const std::int64_t outputs = turned ? in : out;
   const std::int64_t blocks = (to.inputs + kDepth - 1) / kDepth;
@@ -162,7 +162,7 @@ void transform_filters(const Scalar* w, std::int64_t in, std::int64_t out, bool 
           for (int tap = 0; tap < 9; ++tap) load(g[tap], &taps[tap][i][o]);
           transform_square<Transforms<m>::kFilter>(g, u);
           for (int e = 0; e < Filters<m>::kCount; ++e)
-            store(to.at(e, panel) + (first + i) * kPanel + o, u[e]);
+            store(transformed + to.at(e, panel) + (first + i) * kPanel + o, u[e]);
         }
     }
   });
@@ -173,7 +173,7 @@ void transform_filters(const Scalar* w, std::int64_t in, std::int64_t out, bool 
 constexpr std::int64_t kBlock = 56;
 
 template <int m>
-void convolve(const ConvShape& s, const Scalar* x, Filters<m>& filters,
+void convolve(const ConvShape& s, const Scalar* x, const Filters<m>& filters, const Scalar* u,
               const BiasActivation& epilogue, Scalar beta, Scalar* y) {
   const Tiles<m> tiles{s};
   const std::vector<Scalar> zeros(static_cast<std::size_t>(s.in_c));
@@ -185,8 +185,8 @@ void convolve(const ConvShape& s, const Scalar* x, Filters<m>& filters,
         transform_input(tiles, x, begin, end, zeros.data(), v, 0);
         for (std::int64_t e = 0; e < Planes<m>::kCount; ++e)
           for (std::int64_t panel = 0; panel < filters.panels; ++panel)
-            panel_gemm(end - begin, s.in_c, {v.at(e, 0), s.in_c, 1}, filters.at(e, panel), kPanel,
-                       products.at(e, 0) + panel * kPanel, products.channels, false);
+            panel_gemm(end - begin, s.in_c, {v.at(e, 0), s.in_c, 1}, u + filters.at(e, panel),
+                       kPanel, products.at(e, 0) + panel * kPanel, products.channels, false);
         transform_output(tiles, products, begin, end, epilogue, beta, y);
       });
 }
@@ -194,19 +194,21 @@ void convolve(const ConvShape& s, const Scalar* x, Filters<m>& filters,
 template <int m>
 void forward(const ConvShape& s, const Scalar* x, const Scalar* w, const BiasActivation& epilogue,
              Scalar* y) {
-  Filters<m> filters(s.in_c, s.out_c);
-  transform_filters<m>(w, s.in_c, s.out_c, false, filters);
-  convolve(s, x, filters, epilogue, Scalar{0}, y);
+  const Filters<m> filters(s.in_c, s.out_c);
+  Scratch u(filters.total);
+  transform_filters<m>(w, s.in_c, s.out_c, false, filters, u.data());
+  convolve(s, x, filters, u.data(), epilogue, Scalar{0}, y);
 }
 
 template <int m>
 void input_gradient(const ConvShape& s, const Scalar* dy, const Scalar* w, Scalar beta,
                     Scalar* dx) {
-  Filters<m> filters(s.out_c, s.in_c);
-  transform_filters<m>(w, s.in_c, s.out_c, true, filters);
+  const Filters<m> filters(s.out_c, s.in_c);
+  Scratch u(filters.total);
+  transform_filters<m>(w, s.in_c, s.out_c, true, filters, u.data());
   const auto rows = gradient_phases(s.in_h, 3, 1, s.pad_top, 1);
   const auto cols = gradient_phases(s.in_w, 3, 1, s.pad_left, 1);
-  convolve(gradient_shape(s, rows[0], cols[0]), dy, filters, {}, beta, dx);
+  convolve(gradient_shape(s, rows[0], cols[0]), dy, filters, u.data(), {}, beta, dx);
 }
 
 /// dw = G^T dU G (+ beta dw), dU being the sum of `parts` that lie in sums one below the other.
@@ -326,6 +328,24 @@ bool winograd_covers(const ConvShape& s) {
 void winograd_forward(int m, const ConvShape& s, const Scalar* x, const Scalar* w,
                       const BiasActivation& epilogue, Scalar* y) {
   m == 2 ? winograd::forward<2>(s, x, w, epilogue, y) : winograd::forward<4>(s, x, w, epilogue, y);
+}
+
+WinogradFilters::WinogradFilters(int m, std::int64_t in, std::int64_t out, const Scalar* w)
+    : m_(m), in_(in), out_(out) {
+  const auto fill = [&]<int kM>() {
+    const winograd::Filters<kM> filters(in, out);
+    transformed_ = std::make_unique<Buffer>(filters.total, Buffer::Fill::none);
+    winograd::transform_filters<kM>(w, in, out, false, filters, transformed_->data());
+  };
+  m == 2 ? fill.operator()<2>() : fill.operator()<4>();
+}
+
+void WinogradFilters::forward(const ConvShape& s, const Scalar* x, const BiasActivation& epilogue,
+                              Scalar* y) const {
+  const auto run = [&]<int kM>() {
+    winograd::convolve<kM>(s, x, {in_, out_}, transformed_->data(), epilogue, Scalar{0}, y);
+  };
+  m_ == 2 ? run.operator()<2>() : run.operator()<4>();
 }
 
 void winograd_input_gradient(int m, const ConvShape& s, const Scalar* dy, const Scalar* w,

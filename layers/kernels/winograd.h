@@ -1,6 +1,10 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
+
 #include "core/scalar.h"
+#include "core/tensor.h"
 #include "layers/kernels/bias_activation.h"
 #include "layers/kernels/conv_shape.h"
 
@@ -31,6 +35,24 @@ bool winograd_covers(const ConvShape& shape);
 /// y = activation(x * w + bias); m is 2 or 4.
 void winograd_forward(int m, const ConvShape& shape, const Scalar* x, const Scalar* w,
                       const BiasActivation& epilogue, Scalar* y);
+
+/// The transformed filters U of a layer whose filters no longer change, so that they are made once
+/// and not in every forward pass: (m + 2)^2 / 9 times their memory.
+class WinogradFilters {
+ public:
+  /// w is [3, 3, in, out]; m is 2 or 4.
+  WinogradFilters(int m, std::int64_t in, std::int64_t out, const Scalar* w);
+
+  int m() const { return m_; }
+  /// The same bits as winograd_forward.
+  void forward(const ConvShape& shape, const Scalar* x, const BiasActivation& epilogue,
+               Scalar* y) const;
+
+ private:
+  int m_;
+  std::int64_t in_, out_;
+  std::unique_ptr<Buffer> transformed_;
+};
 
 void winograd_input_gradient(int m, const ConvShape& shape, const Scalar* dy, const Scalar* w,
                              Scalar beta, Scalar* dx);

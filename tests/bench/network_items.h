@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "detection/models/mobilenet_v1.h"
 #include "detection/models/vgg16.h"
+#include "layers/inference.h"
 #include "layers/sgd.h"
 #include "tests/bench/bench.h"
 
@@ -38,6 +39,16 @@ inline Work network(const std::shared_ptr<nn::Module>& net, const Tensor& images
           }};
 }
 
+/// A network that only answers; no step.
+inline Work prepared(const std::shared_ptr<nn::Module>& net, const Tensor& images) {
+  nn::prepare_for_inference(*net);
+  return {[=] {
+            const NoGradGuard guard;
+            net->forward(images);
+          },
+          {}};
+}
+
 inline void add_networks(std::vector<Item>& items) {
   struct Input {
     const char* name;
@@ -54,6 +65,14 @@ inline void add_networks(std::vector<Item>& items) {
   for (const Input& input : {Input{"b8_224", 8, 224, 224}, Input{"b2_600x800", 2, 600, 800},
                              Input{"b1_224", 1, 224, 224}})
     add("vgg16_trunk", input, [] { return std::make_shared<detection::Vgg16>(); });
+  items.push_back({"mobilenet_v1_prepared_b1_224", [] {
+                     return prepared(std::make_shared<detection::MobileNetV1>(),
+                                     Tensor::randn({1, 224, 224, 3}));
+                   }});
+  items.push_back(
+      {"vgg16_trunk_prepared_b1_224", [] {
+         return prepared(std::make_shared<detection::Vgg16>(), Tensor::randn({1, 224, 224, 3}));
+       }});
 }
 
 }  // namespace boxgrad::bench
