@@ -13,20 +13,28 @@ namespace boxgrad::detection {
 
 Detections postprocess(const Tensor& boxes, const Tensor& scores, Scalar width, Scalar height,
                        const PostprocessOptions& options) {
-  check_boxes(boxes, "postprocess", "boxes");
-  check(scores.rank() == 2 && scores.size(0) == boxes.size(0) && scores.size(1) >= 1,
-        "postprocess: scores must have shape [", boxes.size(0), ", L], got ", scores.shape());
+  check(scores.rank() == 2 && scores.size(1) >= 1,
+        "postprocess: scores must have shape [A, L], got ", scores.shape());
+  const std::int64_t regions = scores.size(0), per_region = boxes.rank() == 3 ? scores.size(1) : 1;
+  check(boxes.shape() == Shape{regions, 4} || boxes.shape() == Shape{regions, scores.size(1), 4},
+        "postprocess: boxes must have shape [", regions, ", 4] or [", regions, ", ", scores.size(1),
+        ", 4] for scores ", scores.shape(), ", got ", boxes.shape());
   check(options.max_per_class >= 0 && options.max_per_image >= 0,
         "postprocess: limits must be >= 0, got max_per_class ", options.max_per_class,
         ", max_per_image ", options.max_per_image);
 
-  const Tensor clipped = clip_boxes_to_image(boxes, width, height);
+  const Tensor clipped =
+      clip_boxes_to_image(reshape(boxes, {regions * per_region, 4}), width, height);
   const auto box = clipped.data(), score = scores.data();
-  const std::size_t num_anchors = static_cast<std::size_t>(boxes.size(0));
+  const std::size_t num_anchors = static_cast<std::size_t>(regions);
   const std::size_t num_labels = static_cast<std::size_t>(scores.size(1));
-  const auto is_box = [&](std::size_t a) {
-    return box[4 * a + 2] - box[4 * a] >= options.min_side_px &&
-           box[4 * a + 3] - box[4 * a + 1] >= options.min_side_px;
+  /// The row of a class's box.
+  const auto row = [&](std::size_t a, std::size_t label) {
+    return per_region == 1 ? a : a * num_labels + label;
+  };
+  const auto is_box = [&](std::size_t i) {
+    return box[4 * i + 2] - box[4 * i] >= options.min_side_px &&
+           box[4 * i + 3] - box[4 * i + 1] >= options.min_side_px;
   };
 
   // Candidates of all classes, class by class, each class best first.
@@ -37,8 +45,8 @@ Detections postprocess(const Tensor& boxes, const Tensor& scores, Scalar width, 
     std::vector<Scalar> member_scores;
     for (std::size_t a = 0; a < num_anchors; ++a) {
       const Scalar s = score[a * num_labels + label];
-      if (static_cast<double>(s) > options.score_threshold && is_box(a)) {
-        members.push_back(static_cast<std::int64_t>(a));
+      if (static_cast<double>(s) > options.score_threshold && is_box(row(a, label))) {
+        members.push_back(static_cast<std::int64_t>(row(a, label)));
         member_scores.push_back(s);
       }
     }

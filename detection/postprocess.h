@@ -20,7 +20,8 @@ struct PostprocessOptions {
 /// but background the anchors above the threshold, the best max_per_class of them, suppression,
 /// and then the best max_per_image of what is left. Equal scores: lower class, then lower anchor.
 ///
-/// boxes   [A, 4], decoded, in pixels; clipped to width x height here
+/// boxes   [A, 4], decoded, in pixels; or [A, L, 4], a box for each class (Fast R-CNN). Clipped to
+///         width x height here
 /// scores  [A, L] probabilities, class 0 background. NaN is never > the threshold
 /// throws  std::invalid_argument for other shapes and for negative limits
 Detections postprocess(const Tensor& boxes, const Tensor& scores, Scalar width, Scalar height,

@@ -47,6 +47,14 @@ TEST_CASE("postprocess: a score at the threshold and a NaN are not reported", "[
   CHECK(found.scores == std::vector<Scalar>{.6});
 }
 
+TEST_CASE("postprocess with a box for each class", "[postprocess]") {
+  // One region; classes 1 and 2 put its box at different places, background's is not read.
+  const Tensor boxes({1, 3, 4}, {0, 0, 0, 0, 10, 10, 20, 20, 50, 50, 70, 80});
+  const Detections found = postprocess(boxes, Tensor({1, 3}, {.2, .5, .3}), 100, 100);
+  CHECK(found.labels == Labels{1, 2});
+  CHECK(found.boxes.to_vector() == std::vector<Scalar>{10, 10, 20, 20, 50, 50, 70, 80});
+}
+
 TEST_CASE("postprocess of nothing", "[postprocess]") {
   CHECK(postprocess(Tensor({0, 4}), Tensor({0, 3}), 10, 10).boxes.shape() == Shape{0, 4});
   CHECK(postprocess(kBoxes, Tensor({4, 3}), 100, 100).labels.empty());
@@ -54,7 +62,10 @@ TEST_CASE("postprocess of nothing", "[postprocess]") {
 
 TEST_CASE("postprocess explains what is wrong", "[postprocess][errors]") {
   CHECK_THROWS_WITH(postprocess(kBoxes, Tensor({3, 2}), 10, 10),
-                    "postprocess: scores must have shape [4, L], got [3, 2]");
+                    "postprocess: boxes must have shape [3, 4] or [3, 2, 4] for scores [3, 2], got "
+                    "[4, 4]");
+  CHECK_THROWS_WITH(postprocess(kBoxes, Tensor({4}), 10, 10),
+                    "postprocess: scores must have shape [A, L], got [4]");
   CHECK_THROWS_AS(postprocess(kBoxes, Tensor({4, 2}), 10, 10, {.max_per_image = -1}),
                   std::invalid_argument);
 }

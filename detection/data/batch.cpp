@@ -58,6 +58,7 @@ Batch collate(std::span<const Sample> samples, const BatchOptions& options) {
   });
   for (const Sample& sample : samples) {
     batch.targets.push_back(sample.target);
+    batch.proposals.push_back(sample.proposals);
     batch.infos.push_back(
         {sample.name, sample.image.width(), sample.image.height(), sample.scale_x, sample.scale_y});
   }

@@ -31,6 +31,7 @@ struct Batch {
   Tensor images;                  ///< [N, H, W, 3], H and W those of the largest
   std::vector<Target> targets;    ///< N of them; boxes in pixels of the tensor's images
   std::vector<BatchImage> infos;  ///< N of them
+  std::vector<Tensor> proposals;  ///< N of them, [P, 4] in pixels of the tensor's images
 
   std::int64_t size() const { return static_cast<std::int64_t>(targets.size()); }
 };

@@ -14,6 +14,9 @@ struct Sample {
   Image image = {};
   Target target = {};
   std::string name = {};
+  /// Where objects may be, [P, 4] in pixels of `image`, for detectors that do not find them
+  /// themselves; none otherwise.
+  Tensor proposals = Tensor({0, 4});
   /// Pixels of `image` per pixel of the image that the dataset holds, as resizing changed it. A box
   /// found in `image` is divided by it: (x1 / scale_x, y1 / scale_y, ...).
   double scale_x = 1, scale_y = 1;

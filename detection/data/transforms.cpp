@@ -20,6 +20,25 @@ int scaled_side(int side, double scale) {
   return std::max(1, static_cast<int>(std::lround(side * scale)));
 }
 
+/// The boxes whose centre lies in the w x h window at (left, top), clipped to it and seen from its
+/// corner; `stay` gets their numbers.
+Tensor boxes_in_window(const Tensor& boxes, Scalar left, Scalar top, Scalar w, Scalar h,
+                       std::vector<std::int64_t>& stay) {
+  stay.clear();
+  std::vector<Scalar> kept;
+  const auto box = boxes.data();
+  for (std::size_t i = 0; i < box.size(); i += 4) {
+    const Scalar x1 = box[i] - left, y1 = box[i + 1] - top;
+    const Scalar x2 = box[i + 2] - left, y2 = box[i + 3] - top;
+    const Scalar cx = (x1 + x2) / 2, cy = (y1 + y2) / 2;
+    if (cx <= 0 || cy <= 0 || cx >= w || cy >= h) continue;
+    kept.insert(kept.end(), {std::max<Scalar>(x1, 0), std::max<Scalar>(y1, 0), std::min(x2, w),
+                             std::min(y2, h)});
+    stay.push_back(static_cast<std::int64_t>(i / 4));
+  }
+  return Tensor({static_cast<std::int64_t>(stay.size()), 4}, kept);
+}
+
 }  // namespace
 
 Transform chain(std::vector<Transform> steps) {
@@ -32,7 +51,9 @@ Transform chain(std::vector<Transform> steps) {
 Sample flip_horizontal(const Sample& sample) {
   Sample result = sample;
   result.image = boxgrad::flip_horizontal(sample.image);
-  result.target.boxes = flip_boxes(sample.target.boxes, static_cast<Scalar>(sample.image.width()));
+  const auto width = static_cast<Scalar>(sample.image.width());
+  result.target.boxes = flip_boxes(sample.target.boxes, width);
+  result.proposals = flip_boxes(sample.proposals, width);
   return result;
 }
 
@@ -43,11 +64,13 @@ Sample resize(const Sample& sample, int width, int height) {
   Sample result = sample;
   if (width != sample.image.width() || height != sample.image.height())
     result.image = boxgrad::resize(sample.image, width, height);
-  result.target.boxes = sample.target.boxes.clone();
-  auto boxes = result.target.boxes.data();
-  for (std::size_t i = 0; i < boxes.size(); i += 2) {
-    boxes[i] *= static_cast<Scalar>(factor_x);
-    boxes[i + 1] *= static_cast<Scalar>(factor_y);
+  for (Tensor* boxes : {&result.target.boxes, &result.proposals}) {
+    *boxes = boxes->clone();
+    const auto numbers = boxes->data();
+    for (std::size_t i = 0; i < numbers.size(); i += 2) {
+      numbers[i] *= static_cast<Scalar>(factor_x);
+      numbers[i + 1] *= static_cast<Scalar>(factor_y);
+    }
   }
   result.scale_x *= factor_x;
   result.scale_y *= factor_y;
@@ -80,23 +103,17 @@ Sample crop(const Sample& sample, int x, int y, int width, int height) {
   result.scale_x = sample.scale_x;
   result.scale_y = sample.scale_y;
 
-  const Target& target = sample.target;
-  const auto boxes = target.boxes.data();
-  std::vector<Scalar> kept;
-  for (std::size_t g = 0; g < target.labels.size(); ++g) {
-    const Scalar x1 = boxes[4 * g] - static_cast<Scalar>(x);
-    const Scalar y1 = boxes[4 * g + 1] - static_cast<Scalar>(y);
-    const Scalar x2 = boxes[4 * g + 2] - static_cast<Scalar>(x);
-    const Scalar y2 = boxes[4 * g + 3] - static_cast<Scalar>(y);
-    const Scalar w = static_cast<Scalar>(width), h = static_cast<Scalar>(height);
-    const Scalar cx = (x1 + x2) / 2, cy = (y1 + y2) / 2;
-    if (cx <= 0 || cy <= 0 || cx >= w || cy >= h) continue;
-    kept.insert(kept.end(), {std::max<Scalar>(x1, 0), std::max<Scalar>(y1, 0), std::min(x2, w),
-                             std::min(y2, h)});
-    result.target.labels.push_back(target.labels[g]);
-    result.target.difficult.push_back(g < target.difficult.size() && target.difficult[g]);
+  const Scalar left = static_cast<Scalar>(x), top = static_cast<Scalar>(y);
+  const Scalar w = static_cast<Scalar>(width), h = static_cast<Scalar>(height);
+  std::vector<std::int64_t> stay;
+  result.target.boxes = boxes_in_window(sample.target.boxes, left, top, w, h, stay);
+  for (const std::int64_t i : stay) {
+    const auto g = static_cast<std::size_t>(i);
+    result.target.labels.push_back(sample.target.labels[g]);
+    result.target.difficult.push_back(g < sample.target.difficult.size() &&
+                                      sample.target.difficult[g]);
   }
-  result.target.boxes = Tensor({static_cast<std::int64_t>(result.target.labels.size()), 4}, kept);
+  result.proposals = boxes_in_window(sample.proposals, left, top, w, h, stay);
   return result;
 }
 

@@ -7,7 +7,7 @@
 #include "detection/data/dataset.h"
 
 /// What may be done to an image on its way into a network, boxes included. Each function returns a
-/// new sample; boxes are continuous pixels of the image that comes back.
+/// new sample; boxes, true and proposed, are continuous pixels of the image that comes back.
 namespace boxgrad::detection {
 
 /// A step of augmentation: a pure function of the sample and of the random numbers it is given.

@@ -1,0 +1,217 @@
+#include "detection/models/fast_rcnn.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/autograd.h"
+#include "core/check.h"
+#include "core/ops.h"
+#include "core/parallel.h"
+#include "detection/matcher.h"
+#include "detection/roi_pool.h"
+#include "layers/activation.h"
+#include "layers/linear.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+void check_proposals(const std::vector<Tensor>& proposals, std::size_t images) {
+  check(proposals.size() == images, "FastRcnn: the batch has ", images,
+        " images and proposals for ", proposals.size(),
+        "; give the dataset some (detection/proposals)");
+}
+
+}  // namespace
+
+std::int64_t RegionStep::chosen_positives() const {
+  return std::ranges::count_if(
+      chosen, [&](std::int64_t r) { return labels[static_cast<std::size_t>(r)] > 0; });
+}
+
+Tensor to_rois(const std::vector<Tensor>& boxes) {
+  std::int64_t count = 0;
+  for (const Tensor& b : boxes) count += b.size(0);
+  Tensor rois = Tensor::empty({count, 5});
+  Scalar* row = rois.data().data();
+  for (std::size_t n = 0; n < boxes.size(); ++n)
+    for (std::int64_t i = 0; i < boxes[n].size(0); ++i, row += 5) {
+      row[0] = static_cast<Scalar>(n);
+      std::copy_n(boxes[n].data().begin() + 4 * i, 4, row + 1);
+    }
+  return rois;
+}
+
+FastRcnn::FastRcnn(std::shared_ptr<Backbone> backbone, FastRcnnOptions options)
+    : options_(std::move(options)) {
+  check(backbone != nullptr, "FastRcnn: the backbone is null");
+  check(options_.num_classes >= 1, "FastRcnn: num_classes must be >= 1, got ",
+        options_.num_classes);
+  check(options_.lambda >= 0, "FastRcnn: lambda must be >= 0, got ", options_.lambda);
+  const std::int64_t features = options_.pool * options_.pool * backbone->channels().back();
+  backbone_ = add_module("backbone", std::move(backbone));
+  head_ = add_module("head",
+                     std::make_shared<RegionHead>(features, options_.num_classes, options_.head));
+  box_mean_ = add_buffer("box_mean", Tensor({1 + options_.num_classes, 4}));
+  box_std_ = add_buffer("box_std", Tensor({1 + options_.num_classes, 4}));
+  set_target_statistics(target_statistics({}, options_.num_classes));
+}
+
+Tensor FastRcnn::features(const Tensor& images) {
+  const ModuleScope scope("backbone");
+  return backbone_.as<Backbone>().maps(images).back();
+}
+
+RegionHead::Output FastRcnn::classify(const Tensor& map, const Tensor& rois) {
+  const Tensor pooled = roi_max_pool(map, rois, options_.pool, options_.pool, options_.scale);
+  const ModuleScope scope("head");
+  return head()(pooled);
+}
+
+void FastRcnn::set_target_statistics(const TargetStatistics& statistics) {
+  const Shape expected = box_mean_.shape();
+  check(statistics.mean.shape() == expected && statistics.std.shape() == expected,
+        "FastRcnn: target statistics must have shape ", expected, ", got ", statistics.mean.shape(),
+        " and ", statistics.std.shape());
+  check(std::ranges::all_of(statistics.std.data(), [](Scalar s) { return s > 0; }),
+        "FastRcnn: the standard deviations of targets must be > 0");
+  std::ranges::copy(statistics.mean.data(), box_mean_.data().begin());
+  std::ranges::copy(statistics.std.data(), box_std_.data().begin());
+}
+
+void FastRcnn::fold_target_statistics() {
+  const NoGradGuard guard;
+  auto* layer = dynamic_cast<nn::Linear*>(head().find("bbox_pred"));
+  check(layer != nullptr, "FastRcnn: bbox_pred is not a Linear; fold before compressing it");
+  const auto mean = box_mean_.data(), std = box_std_.data();
+  const auto weight = layer->weight.data(), bias = layer->bias.data();
+  const std::size_t columns = bias.size();
+  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] *= std[i % columns];
+  for (std::size_t c = 0; c < columns; ++c) bias[c] = bias[c] * std[c] + mean[c];
+  std::ranges::fill(mean, Scalar{0});
+  std::ranges::fill(std, Scalar{1});
+}
+
+std::vector<std::int64_t> FastRcnn::select(const Tensor& map, const Tensor& targets,
+                                           const std::vector<std::int64_t>& first_of_image,
+                                           Random& random) {
+  const auto total = static_cast<std::int64_t>(step_.labels.size());
+  std::vector<std::int64_t> chosen;
+  if (options_.selection == RegionSelection::sampled) {
+    for (std::size_t n = 0; n + 1 < first_of_image.size(); ++n) {
+      std::vector<std::int64_t> truth;  // sample_balanced asks who is positive
+      for (std::int64_t r = first_of_image[n]; r < first_of_image[n + 1]; ++r)
+        truth.push_back(step_.labels[static_cast<std::size_t>(r)] > 0 ? 0 : kUnmatched);
+      for (const std::int64_t i : sample_balanced(truth, random, options_.sampling).all())
+        chosen.push_back(first_of_image[n] + i);
+    }
+    return chosen;
+  }
+  if (options_.selection == RegionSelection::all) {
+    for (std::int64_t r = 0; r < total; ++r) chosen.push_back(r);
+    return chosen;
+  }
+  // OHEM's read-only pass: the same layers without a graph.
+  std::vector<std::int64_t> images;
+  for (std::int64_t r = 0; r < total; ++r)
+    images.push_back(static_cast<std::int64_t>(step_.rois.data()[static_cast<std::size_t>(5 * r)]));
+  const NoGradGuard guard;
+  step_.losses =
+      multi_task_losses(classify(map.detach(), step_.rois), step_.labels, targets, options_.lambda);
+  return ohem_select(slice(step_.rois, 1, 1, 5), images, step_.labels, step_.losses, options_.ohem);
+}
+
+DetectorLoss FastRcnn::loss(const Batch& batch, Random& random) {
+  return loss_of_regions(features(batch.images), batch.proposals, batch.targets, random);
+}
+
+std::vector<Detections> FastRcnn::detect(const Batch& batch) {
+  const NoGradGuard guard;
+  return detect_regions(features(batch.images), batch.proposals, batch.infos);
+}
+
+DetectorLoss FastRcnn::loss_of_regions(const Tensor& map, const std::vector<Tensor>& proposals,
+                                       const std::vector<Target>& truths, Random& random) {
+  check_proposals(proposals, truths.size());
+  // All labelled regions of the batch, image after image.
+  step_ = {};
+  std::vector<Tensor> boxes, targets;
+  std::vector<std::int64_t> first_of_image{0};
+  for (std::size_t n = 0; n < truths.size(); ++n) {
+    const Regions regions = label_regions(proposals[n], truths[n], options_.regions);
+    std::vector<std::int64_t> labelled;
+    for (std::size_t i = 0; i < regions.labels.size(); ++i)
+      if (regions.labels[i] >= 0) {
+        labelled.push_back(static_cast<std::int64_t>(i));
+        step_.labels.push_back(regions.labels[i]);
+      }
+    boxes.push_back(index_select(regions.boxes, 0, labelled));
+    targets.push_back(region_targets(regions, labelled));
+    first_of_image.push_back(static_cast<std::int64_t>(step_.labels.size()));
+  }
+  step_.rois = to_rois(boxes);
+  Tensor normalised = cat(targets, 0);
+  for (std::size_t r = 0; r < step_.labels.size(); ++r)
+    for (std::size_t k = 0; k < 4; ++k) {
+      const std::size_t column = 4 * static_cast<std::size_t>(step_.labels[r]) + k;
+      Scalar& value = normalised.data()[4 * r + k];
+      value = (value - box_mean_.data()[column]) / box_std_.data()[column];
+    }
+
+  step_.chosen = select(map, normalised, first_of_image, random);
+  std::vector<std::int64_t> labels;
+  for (const std::int64_t r : step_.chosen)
+    labels.push_back(step_.labels[static_cast<std::size_t>(r)]);
+  DetectorLoss result;
+  result.positives = step_.chosen_positives();
+  result.negatives = static_cast<std::int64_t>(step_.chosen.size()) - result.positives;
+  if (labels.empty()) {  // nothing to look at: a loss of 0 that still reaches the map
+    result.total = sum(map) * Scalar{0};
+    result.parts = {{"class", 0}, {"box", 0}};
+    return result;
+  }
+  const RegionLoss loss =
+      multi_task_loss(classify(map, index_select(step_.rois, 0, step_.chosen)), labels,
+                      index_select(normalised, 0, step_.chosen), options_.lambda);
+  result.total = loss.classification + loss.boxes;
+  result.parts = {{"class", static_cast<double>(loss.classification.item())},
+                  {"box", static_cast<double>(loss.boxes.item())}};
+  return result;
+}
+
+std::vector<Detections> FastRcnn::detect_regions(const Tensor& map,
+                                                 const std::vector<Tensor>& proposals,
+                                                 const std::vector<BatchImage>& infos) {
+  check_proposals(proposals, infos.size());
+  const NoGradGuard guard;
+  const auto [logits, offsets] = classify(map, to_rois(proposals));
+  const Tensor scores = softmax(logits);
+  const std::int64_t classes = logits.size(1);
+  const Tensor raw = offsets * box_std_ + box_mean_;  // [R, 1 + K, 4], as the targets were
+  std::vector<std::int64_t> first{0};
+  for (const Tensor& boxes : proposals) first.push_back(first.back() + boxes.size(0));
+
+  std::vector<Detections> result(infos.size());
+  parallel_for(static_cast<std::int64_t>(infos.size()), 1, [&](std::int64_t image, std::int64_t) {
+    const NoGradGuard here_too;
+    const auto n = static_cast<std::size_t>(image);
+    const std::int64_t count = first[n + 1] - first[n];
+    // Each class has a box of its own: the region is its anchor (1 + K) times.
+    const Tensor& regions = proposals[n];
+    Tensor anchors = Tensor::empty({count * classes, 4});
+    for (std::int64_t r = 0; r < count; ++r)
+      for (std::int64_t c = 0; c < classes; ++c)
+        std::copy_n(regions.data().begin() + 4 * r, 4,
+                    anchors.data().begin() + 4 * (r * classes + c));
+    const Tensor boxes =
+        decode_boxes(reshape(slice(raw, 0, first[n], first[n + 1]), {count * classes, 4}), anchors,
+                     kUnitBoxWeights);
+    const BatchImage& info = infos[n];
+    result[n] = postprocess(
+        reshape(boxes, {count, classes, 4}), slice(scores, 0, first[n], first[n + 1]),
+        static_cast<Scalar>(info.width), static_cast<Scalar>(info.height), options_.postprocess);
+  });
+  return result;
+}
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,63 @@
+#include "detection/models/faster_rcnn.h"
+
+#include <utility>
+
+#include "core/autograd.h"
+#include "core/check.h"
+
+namespace boxgrad::detection {
+
+FasterRcnn::FasterRcnn(std::shared_ptr<Backbone> backbone, FasterRcnnOptions options) {
+  check(backbone != nullptr, "FasterRcnn: the backbone is null");
+  const std::int64_t channels = backbone->channels().back();
+  fast_rcnn_ = add_module(
+      "fast_rcnn", std::make_shared<FastRcnn>(std::move(backbone), std::move(options.fast_rcnn)));
+  rpn_ =
+      add_module("rpn", std::make_shared<RegionProposalNetwork>(channels, std::move(options.rpn)));
+}
+
+DetectorLoss FasterRcnn::loss(const Batch& batch, Random& random) {
+  Tensor map;
+  {
+    const ModuleScope scope("fast_rcnn");
+    map = fast_rcnn().features(batch.images);
+  }
+  DetectorLoss result;
+  std::vector<Tensor> proposals;
+  {
+    const ModuleScope scope("rpn");
+    const auto output = rpn()(map);
+    if (part != FasterRcnnPart::detector) {
+      const auto loss = rpn().loss(output, batch.targets, batch.infos, random);
+      result.total = loss.objectness + loss.boxes;
+      result.parts = {{"objectness", static_cast<double>(loss.objectness.item())},
+                      {"rpn box", static_cast<double>(loss.boxes.item())}};
+      result.positives = loss.positives;
+      result.negatives = loss.negatives;
+    }
+    if (part != FasterRcnnPart::proposals) proposals = rpn().proposals(output, batch.infos);
+  }
+  if (part == FasterRcnnPart::proposals) return result;
+  const ModuleScope scope("fast_rcnn");
+  DetectorLoss regions = fast_rcnn().loss_of_regions(map, proposals, batch.targets, random);
+  result.total = result.total.defined() ? result.total + regions.total : regions.total;
+  result.parts.insert(result.parts.end(), regions.parts.begin(), regions.parts.end());
+  result.positives = regions.positives;
+  result.negatives = regions.negatives;
+  return result;
+}
+
+std::vector<Tensor> FasterRcnn::propose(const Batch& batch) {
+  const NoGradGuard guard;
+  const auto output = rpn()(fast_rcnn().features(batch.images));
+  return rpn().proposals(output, batch.infos);
+}
+
+std::vector<Detections> FasterRcnn::detect(const Batch& batch) {
+  const NoGradGuard guard;
+  const Tensor map = fast_rcnn().features(batch.images);
+  const std::vector<Tensor> proposals = rpn().proposals(rpn()(map), batch.infos);
+  return fast_rcnn().detect_regions(map, proposals, batch.infos);
+}
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "layers/module.h"
+
+namespace boxgrad::detection {
+
+struct RegionHeadOptions {
+  std::vector<std::int64_t> hidden = {4096, 4096};  ///< fc6, fc7, ...
+  double dropout = 0.5;                             ///< behind each of them; 0: none
+  double class_std = 0.01, box_std = 0.001;  ///< Gaussians that the last two layers start from
+};
+
+/// What Fast R-CNN says of a region: fully connected layers on its pooled features, then two
+/// sibling layers (section 2.1),
+///
+///   "fc6", "fc7", ...   Linear with ReLU, then dropout
+///   "cls_score"         [1 + K] logits of the classes, background first
+///   "bbox_pred"         [4 (1 + K)] offsets, four for each class
+///
+/// The columns of background's box are there, as published, and never used.
+class RegionHead : public nn::Module {
+ public:
+  RegionHead(std::int64_t in_features, std::int64_t num_classes, const RegionHeadOptions& options);
+
+  struct Output {
+    Tensor logits;   ///< [R, 1 + K]
+    Tensor offsets;  ///< [R, 1 + K, 4]
+  };
+  /// features  [R, ...], flattened here
+  Output operator()(const Tensor& features) const;
+
+ private:
+  std::vector<nn::Child> hidden_, dropouts_;
+  nn::Child cls_score_, bbox_pred_;
+};
+
+/// Fast R-CNN's multi-task loss over R regions (section 2.3, equations 1 to 3), with u the true
+/// class:
+///
+///   L = (1 / R) sum over regions of  -ln softmax(logits)_u + lambda [u >= 1] sum smooth_L1(t^u -
+///   v)
+///
+/// Both parts are divided by all R regions, not by the positive ones, as in the code.
+///
+/// offsets  [R, 1 + K, 4]: those of class u count
+/// labels   [R], 0..K
+/// targets  [R, 4], normalised as the network should say them; rows of background are not read
+struct RegionLoss {
+  Tensor classification, boxes;  ///< [1] each; boxes already times lambda
+};
+RegionLoss multi_task_loss(const RegionHead::Output& output,
+                           const std::vector<std::int64_t>& labels, const Tensor& targets,
+                           double lambda = 1);
+
+/// The same for each region by itself, without a graph: what OHEM ranks by. [R]
+std::vector<Scalar> multi_task_losses(const RegionHead::Output& output,
+                                      const std::vector<std::int64_t>& labels,
+                                      const Tensor& targets, double lambda = 1);
+
+}  // namespace boxgrad::detection

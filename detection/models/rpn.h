@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "detection/anchors.h"
+#include "detection/data/batch.h"
+#include "detection/matcher.h"
+#include "detection/sampler.h"
+#include "layers/module.h"
+
+namespace boxgrad::detection {
+
+struct RpnOptions {
+  AnchorLevel anchors = {};     ///< of the one map; 3 sides times 3 ratios in the paper
+  std::int64_t channels = 512;  ///< of the 3x3 convolution
+
+  MatcherOptions matcher = {.positive = Scalar(0.7), .negative = Scalar(0.3)};
+  /// Anchors that cross the image's border take no part in training: their errors are large and
+  /// nobody can mend them (section 3.3).
+  bool ignore_crossing = true;
+  BalancedOptions sampling = {.size = 256, .positive_fraction = 0.5};  ///< of each image
+  double box_weight = 1;  ///< lambda; 1 over the sampled anchors is the paper's 10 over all cells
+
+  std::int64_t train_before_nms = 2000, train_proposals = 1000;
+  std::int64_t test_before_nms = 1000, test_proposals = 300;
+  double nms_iou = 0.7;
+  Scalar min_side_px = 4;  ///< smaller proposals are dropped
+};
+
+/// Region proposal network: at every cell of a map, for each of A anchors, how likely it is that an
+/// object is there and where its box would be.
+///
+///   "conv"        3x3, ReLU
+///   "cls_logits"  1x1, A logits: object or not (the paper's code has 2 A and a softmax, which is
+///                 the same function)
+///   "bbox_pred"   1x1, 4 A offsets from the anchors, unit weights
+///
+///   L = (1 / S) sum over the S sampled anchors of  BCE(logit, p*) + lambda p* smooth_L1(t - t*)
+///
+/// smooth L1 with beta = 1/9, as in the published code. Ren, He, Girshick, Sun, "Faster R-CNN:
+/// towards real-time object detection with region proposal networks", NIPS 2015, section 3.1.
+class RegionProposalNetwork : public nn::Module {
+ public:
+  RegionProposalNetwork(std::int64_t in_channels, RpnOptions options);
+
+  struct Output {
+    Tensor logits;   ///< [N, A]
+    Tensor offsets;  ///< [N, A, 4]
+    Tensor anchors;  ///< [A, 4], all of the map
+  };
+  Output operator()(const Tensor& map);
+
+  struct Loss {
+    Tensor objectness, boxes;  ///< [1] each; boxes already times lambda
+    std::int64_t positives = 0, negatives = 0;
+  };
+  Loss loss(const Output& output, const std::vector<Target>& targets,
+            const std::vector<BatchImage>& infos, Random& random);
+
+  /// Proposals of each image, [P, 4], best first: decoded, clipped to the image, small ones
+  /// dropped, the best before_nms suppressed at nms_iou, the best of what is left. Constants:
+  /// gradients end here, as in the paper's approximate joint training (section 3.2).
+  std::vector<Tensor> proposals(const Output& output, const std::vector<BatchImage>& infos) const;
+  /// The same with a number of one's own, for curves of recall.
+  std::vector<Tensor> proposals(const Output& output, const std::vector<BatchImage>& infos,
+                                std::int64_t before_nms, std::int64_t count) const;
+
+  /// What the last loss() matched, image by image, and which anchors it looked at.
+  struct Assignment {
+    Matches matches;
+    Selection selection;
+  };
+  const std::vector<Assignment>& last_assignment() const { return assignment_; }
+  const RpnOptions& options() const { return options_; }
+
+ private:
+  RpnOptions options_;
+  AnchorGenerator generator_;
+  nn::Child conv_, cls_logits_, bbox_pred_;
+  std::vector<Assignment> assignment_;
+};
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,122 @@
+// detection/regions.h: labels, targets, OHEM's choice.
+#include <cmath>
+#include <limits>
+
+#include "core/ops.h"
+#include "detection/matcher.h"
+#include "detection/regions.h"
+#include "tests/catch.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+
+namespace {
+
+Target two_truths() {
+  return {.boxes = Tensor({2, 4}, {0, 0, 10, 10, 20, 20, 40, 40}),
+          .labels = {3, 1},
+          .difficult = {false, false}};
+}
+
+}  // namespace
+
+TEST_CASE("label_regions names positives, background and what is neither", "[regions]") {
+  const Tensor proposals({5, 4}, {0,  0,  10, 5,     // half of the first truth: IoU 0.5, positive
+                                  0,  0,  10, 4,     // IoU 0.4: background
+                                  0,  0,  10, 0.5,   // IoU 0.05: overlaps too little to teach
+                                  50, 50, 60, 60,    // IoU 0
+                                  22, 20, 40, 40});  // IoU 0.9 with the second
+  const Regions regions = label_regions(proposals, two_truths());
+  CHECK(regions.labels == std::vector<std::int64_t>{3, 0, -1, -1, 1, 3, 1});  // and the truths
+  CHECK(regions.truth == std::vector<std::int64_t>{0, kUnmatched, kIgnored, kIgnored, 1, 0, 1});
+  CHECK(regions.iou[4] == Approx(0.9));
+  CHECK(regions.boxes.size(0) == 7);
+
+  // OHEM: no lower bound. Without the truths.
+  const Regions all =
+      label_regions(proposals, two_truths(), {.negative_low = 0, .add_truths = false});
+  CHECK(all.labels == std::vector<std::int64_t>{3, 0, 0, 0, 1});
+}
+
+TEST_CASE("label_regions leaves out lines, and what overlaps a difficult truth most", "[regions]") {
+  Target target = two_truths();
+  target.difficult = {true, false};
+  const Tensor proposals({3, 4}, {0, 0, 10, 9, 5, 5, 5, 8, 20, 20, 40, 40});
+  const Regions regions = label_regions(proposals, target, {.add_truths = false});
+  CHECK(regions.labels == std::vector<std::int64_t>{-1, 1});
+}
+
+TEST_CASE("label_regions without truths makes everything background when asked to", "[regions]") {
+  const Tensor proposals({1, 4}, {0, 0, 10, 10});
+  CHECK(label_regions(proposals, {}).labels == std::vector<std::int64_t>{-1});
+  CHECK(label_regions(proposals, {}, {.negative_low = 0}).labels == std::vector<std::int64_t>{0});
+  CHECK(label_regions(Tensor({0, 4}), {}).labels.empty());
+}
+
+TEST_CASE("region_targets encodes positives with unit weights and leaves 0 elsewhere",
+          "[regions]") {
+  Target target{.boxes = Tensor({1, 4}, {14, 18, 62, 90}), .labels = {1}, .difficult = {false}};
+  const Tensor proposals({2, 4}, {10, 20, 50, 80, 100, 100, 120, 120});
+  const Regions regions = label_regions(proposals, target, {.negative_low = 0});
+  const Tensor targets = region_targets(regions, {1, 0});
+  CHECK(targets.shape() == Shape{2, 4});
+  for (const std::int64_t k : {0, 1, 2, 3}) CHECK(targets.at({0, k}) == 0);
+  CHECK(targets.at({1, 0}) == Approx(0.2));
+  CHECK(targets.at({1, 1}) == Approx(0.066667).epsilon(1e-4));
+  CHECK(targets.at({1, 2}) == Approx(0.182322).epsilon(1e-4));
+  CHECK(targets.at({1, 3}) == Approx(0.182322).epsilon(1e-4));
+}
+
+TEST_CASE("target_statistics: population deviations of each class's positives", "[regions]") {
+  // By hand: targets (.1 0 .2 -.1), (-.1 .2 0 .1), (.3 .1 .1 0) of regions (0, 0, 10, 10).
+  const Tensor offsets({3, 4}, {0.1, 0, 0.2, -0.1, -0.1, 0.2, 0, 0.1, 0.3, 0.1, 0.1, 0});
+  const Tensor region({3, 4}, {0, 0, 10, 10, 0, 0, 10, 10, 0, 0, 10, 10});
+  const Tensor truths = decode_boxes(offsets, region, kUnitBoxWeights);
+  std::vector<Regions> images;
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const Target target{.boxes = slice(truths, 0, i, i + 1), .labels = {2}, .difficult = {false}};
+    images.push_back(label_regions(
+        slice(region, 0, 0, 1), target,
+        {.positive = Scalar(0.4), .negative_high = Scalar(0.4), .add_truths = false}));
+  }
+  const auto [mean, std] = target_statistics(images, 3);
+  CHECK(mean.at({2, 0}) == Approx(0.1).epsilon(1e-4));
+  CHECK(mean.at({2, 3}) == Approx(0).margin(1e-6));
+  CHECK(std.at({2, 0}) == Approx(0.163299).epsilon(1e-4));
+  CHECK(std.at({2, 1}) == Approx(0.081650).epsilon(1e-4));
+  // Classes that nothing is known of: what later code uses for all of them.
+  CHECK(std.at({1, 0}) == Approx(0.1));
+  CHECK(std.at({3, 2}) == Approx(0.2));
+  CHECK(mean.at({1, 0}) == 0);
+  CHECK(std.at({0, 0}) == 1);
+  // One example has no deviation.
+  CHECK(target_statistics({images[0]}, 3).std.at({2, 0}) == Approx(0.1));
+}
+
+TEST_CASE("ohem_select equals the authors' code", "[regions][ohem]") {
+  // a b c d e f: classes 1 1 0 0 0 2. b overlaps a by .8; d is where a is, of another class.
+  const Tensor boxes({6, 4}, {0, 0, 9, 9, 1,  0,  10, 9,  20, 20, 29, 29,
+                              0, 0, 9, 9, 40, 40, 49, 49, 60, 60, 69, 69});
+  const std::vector<std::int64_t> images(6, 0), labels{1, 1, 0, 0, 0, 2};
+  const std::vector<Scalar> losses{2.0, 1.9, 0.5, 1.5, 0.1, 0.9};
+  const auto select = [&](const OhemOptions& options) {
+    return ohem_select(boxes, images, labels, losses, options);
+  };
+  CHECK(select({.size = 3}) == std::vector<std::int64_t>{0, 3, 5});
+  CHECK(select({.size = 3, .suppress = false}) == std::vector<std::int64_t>{0, 1, 3});
+  CHECK(select({.size = 10}).size() == 5);
+  // The lecture notes' order: three are taken, then b falls.
+  CHECK(select({.size = 3, .suppress_first = false}) == std::vector<std::int64_t>{0, 3});
+  // The same boxes in different images do not meet.
+  CHECK(ohem_select(boxes, {0, 1, 0, 0, 0, 0}, labels, losses, {.size = 10}).size() == 6);
+}
+
+TEST_CASE("ohem_select sees a NaN first and takes the lower of equals", "[regions][ohem]") {
+  const Tensor boxes({3, 4}, {0, 0, 1, 1, 5, 5, 6, 6, 8, 8, 9, 9});
+  const Scalar nan = std::numeric_limits<Scalar>::quiet_NaN();
+  CHECK(ohem_select(boxes, {0, 0, 0}, {0, 0, 0}, {1, nan, 1}, {.size = 2}) ==
+        std::vector<std::int64_t>{1, 0});
+  CHECK(ohem_select(Tensor({0, 4}), {}, {}, {}).empty());
+  CHECK_THROWS_WITH(ohem_select(boxes, {0}, {0, 0, 0}, {1, 1, 1}),
+                    "ohem_select: expected 3 images, labels and losses, got 1, 3 and 3");
+}
