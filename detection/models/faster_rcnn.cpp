@@ -4,6 +4,7 @@
 
 #include "core/autograd.h"
 #include "core/check.h"
+#include "core/ops.h"
 
 namespace boxgrad::detection {
 
