@@ -143,6 +143,7 @@ def shortest_ms(run, budget_s):
 
 def run_pytorch(names, threads, budget_s):
     import torch
+    import torchvision.ops  # what every item may need is there before the first
     try:
         blas = ctypes.CDLL('libopenblas.so.0')  # Linear's; PyTorch does not tell it how many threads
     except OSError:

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Peak resident memory of boxgrad and of PyTorch while they run an item of the benchmark.
 
-usage: peak_memory.py --peer PEER_BENCH.PY [--ours build/bin/layers_bench] [--threads 1] ITEM...
+usage: peak_memory.py [--ours build/bin/layers_bench] [--threads 1] ITEM...
 
 Each program runs the item in a process of its own (both its forward and its forward + backward). The operating system
 says how much memory the process held at most (ru_maxrss, what /usr/bin/time -v calls "Maximum resident set size"); from
-this the peak of the same program doing nothing, --list, is taken off, which for PyTorch is what importing it costs.
+this the peak of the same program without an item is taken off, which for PyTorch is what importing it costs.
 PyTorch runs with the allocator settings that are fastest for it. Prints MiB.
 """
 import argparse
@@ -15,7 +15,6 @@ import sys
 
 ap = argparse.ArgumentParser()
 ap.add_argument('--ours', default='build/bin/layers_bench')
-ap.add_argument('--peer', required=True)
 ap.add_argument('--threads', default='1')
 ap.add_argument('items', nargs='+')
 args = ap.parse_args()
@@ -35,11 +34,19 @@ def peak_mib(command, environment):
     return usage.ru_maxrss / 1024
 
 
-PROGRAMS = [('ours', [args.ours], dict(os.environ)), ('PyTorch', ['/usr/bin/python3', args.peer], TUNED)]
-bare = {name: peak_mib(command + ['--list'], environment) for name, command, environment in PROGRAMS}
+PEER = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'against_pytorch.py'), '--pytorch']
+OPTIONS = ['--threads', args.threads, '--budget', '0']
+
+
+def peaks(item):
+    """Of both; an item that PyTorch has no twin of, and --list, compute nothing."""
+    ours = [args.ours] + (['--only', '^' + re.escape(item) + '$'] + OPTIONS if item else ['--list'])
+    return peak_mib(ours, dict(os.environ)), peak_mib(PEER + [item or 'nothing'] + OPTIONS, TUNED)
+
+
+bare = peaks(None)
 print('%-34s %9s %9s %7s' % ('MiB above the bare process', 'ours', 'PyTorch', 'ratio'))
-print('%-34s %9.0f %9.0f' % ('(bare process)', bare['ours'], bare['PyTorch']))
+print('%-34s %9.0f %9.0f' % ('(bare process)', *bare))
 for item in args.items:
-    run = ['--only', '^' + re.escape(item) + '$', '--threads', args.threads, '--budget', '0']
-    above = [peak_mib(command + run, environment) - bare[name] for name, command, environment in PROGRAMS]
+    above = [peak - idle for peak, idle in zip(peaks(item), bare)]
     print('%-34s %9.0f %9.0f %7.2f' % (item, *above, above[0] / above[1]), flush=True)
