@@ -5,9 +5,11 @@
 #include "core/autograd.h"
 #include "core/ops.h"
 #include "core/parallel.h"
+#include "detection/region_max.h"
 #include "detection/roi_pool.h"
 #include "tests/catch.h"
 #include "tests/check_gradients.h"
+#include "tests/regions.h"
 
 using namespace boxgrad;
 using detection::roi_max_pool;
@@ -22,54 +24,6 @@ struct GoldenRoiPool {
 };
 
 #include "tests/golden/roi_pool.h"
-
-constexpr std::int64_t kRegions = 100;
-const Shape kMap{3, 9, 11, 2};
-
-/// The formulas of tests/golden/roi_pool.py.
-std::uint32_t hashed(std::uint64_t i) {
-  auto v = static_cast<std::uint32_t>(i * 2654435761 + 12345);
-  v ^= v >> 15;
-  v *= 2246822519u;
-  return v ^ v >> 13;
-}
-
-Scalar corner(std::uint64_t i, double size, double scale) {
-  const auto span = static_cast<std::uint32_t>(size / scale * 3.2);
-  return static_cast<Scalar>(hashed(i) % span / 2.0 - size / scale * 0.3);
-}
-
-/// Integers from -range / 2 on, as the script makes them: element i is of hashed(step * i + s).
-Tensor integers(Shape shape, std::uint64_t step, std::uint64_t s, std::int64_t range) {
-  Tensor t(std::move(shape));
-  const auto numbers = t.data();
-  for (std::size_t i = 0; i < numbers.size(); ++i)
-    numbers[i] = static_cast<Scalar>(hashed(step * i + s) % range - range / 2);
-  return t;
-}
-
-Tensor golden_regions(std::uint64_t s, double scale) {
-  Tensor rois({kRegions, 5});
-  Scalar* roi = rois.data().data();
-  for (std::uint64_t r = 0; r < kRegions; ++r, roi += 5) {
-    roi[0] = static_cast<Scalar>(hashed(1000 * s + r) % 3);
-    for (std::uint64_t k = 0; k < 4; ++k)
-      roi[k + 1] = corner(10000 * (s + 1) + 4 * r + k, k % 2 == 0 ? 11 : 9, scale);
-    for (const int k : {1, 2})  // a third as most regions are: the corners in order
-      if (r % 3 == 0 && roi[k] > roi[k + 2]) std::swap(roi[k], roi[k + 2]);
-  }
-  return rois;
-}
-
-/// One image and one channel, 0, 1, 2, ... in row-major order.
-Tensor counting_map(std::int64_t height, std::int64_t width) {
-  return reshape(Tensor::arange(height * width), {1, height, width, 1});
-}
-
-/// A single region of image 0.
-Tensor region(Scalar x1, Scalar y1, Scalar x2, Scalar y2) {
-  return Tensor({1, 5}, {0, x1, y1, x2, y2});
-}
 
 std::vector<Scalar> pool_2x2(const Tensor& x, const Tensor& rois, double scale = 1) {
   return roi_max_pool(x, rois, 2, 2, scale).to_vector();
@@ -121,20 +75,6 @@ Naive naive(const Tensor& x, const Tensor& rois, std::int64_t out_h, std::int64_
         }
   }
   return result;
-}
-
-/// Regions of every size about a map, some partly or wholly outside; `images` of them in turn.
-Tensor random_regions(std::int64_t count, std::int64_t images, std::int64_t height,
-                      std::int64_t width, Random& random) {
-  Tensor rois({count, 5});
-  for (std::int64_t r = 0; r < count; ++r) {
-    rois.set({r, 0}, static_cast<Scalar>(r % images));
-    for (int k = 0; k < 4; ++k) {
-      const auto size = static_cast<double>(k % 2 == 0 ? width : height);
-      rois.set({r, k + 1}, static_cast<Scalar>(random.uniform(-0.3 * size, 1.4 * size)));
-    }
-  }
-  return rois;
 }
 
 }  // namespace
@@ -270,6 +210,22 @@ TEST_CASE("roi_max_pool gradient", "[roi_pool][gradcheck]") {
                     {0, 0, 0, 4, 3, 1, 1, 1, 3, 2, 1, -2, 1, 9, 2, 0, 3, 3, 1, 1, 0, 9, 9, 12, 12});
   check_gradients([&](const auto& in) { return roi_max_pool(in[0], rois, 2, 3, 1); }, {x});
   check_gradients([&](const auto& in) { return roi_max_pool(in[0], rois, 4, 1, 0.5); }, {x});
+}
+
+TEST_CASE("part_of cuts exactly, and no part is empty", "[roi_pool]") {
+  using detection::part_of;  // detection/region_max.cpp
+  for (std::int64_t parts = 1; parts <= 8; ++parts)
+    for (std::int64_t extent = 1; extent <= 300; ++extent) {
+      CAPTURE(extent, parts);
+      CHECK(part_of(extent, 0, parts).begin == 0);
+      CHECK(part_of(extent, parts - 1, parts).end == extent);
+      for (std::int64_t i = 0; i < parts; ++i) {
+        const auto part = part_of(extent, i, parts);
+        // Equal parts, rounded outwards by less than a cell.
+        CHECK((part.begin * parts <= i * extent && (part.begin + 1) * parts > i * extent));
+        CHECK((part.end * parts >= (i + 1) * extent && (part.end - 1) * parts < (i + 1) * extent));
+      }
+    }
 }
 
 TEST_CASE("roi_max_pool explains what it cannot pool", "[roi_pool][errors]") {

@@ -28,28 +28,6 @@ void PoolAxis::finish() {
 
 namespace {
 
-using Bytes = std::uint8_t __attribute__((vector_size(kLanes)));
-
-/// Whole numbers as wide as Scalars, one per lane of V: what comparing two Vs gives.
-template <class V>
-struct Lanes {
-  using Index = decltype(V{} < V{});
-};
-template <>
-struct Lanes<Scalar> {
-  using Index = int;
-};
-template <class V>
-using Index = typename Lanes<V>::Index;
-
-inline void store_index(std::uint8_t* to, const Index<Vec>& index) {
-  const Bytes bytes = __builtin_convertvector(index, Bytes);
-  std::memcpy(to, &bytes, sizeof(bytes));
-}
-inline void store_index(std::uint8_t* to, const int& index) {
-  *to = static_cast<std::uint8_t>(index);
-}
-
 /// Calls f(n, row) for every row of every image, on all threads; `width` numbers a row.
 template <class F>
 void for_each_row(std::int64_t batch, std::int64_t rows, std::int64_t width, F f) {

@@ -30,6 +30,46 @@ inline void store(Scalar* to, const V& value) {
   std::memcpy(to, &value, sizeof(V));
 }
 
+/// Whole numbers as wide as Scalars, one per lane of V: what comparing two Vs gives.
+template <class V>
+struct Lanes {
+  using Index = decltype(V{} < V{});
+};
+template <>
+struct Lanes<Scalar> {
+  using Index = int;
+};
+template <class V>
+using Index = typename Lanes<V>::Index;
+
+/// Indices in memory take fewer bytes than in registers: I is a narrower whole number. -1 becomes
+/// the largest number of an unsigned I.
+template <class I>
+struct Narrow {
+  typedef I Index __attribute__((vector_size(kLanes * sizeof(I))));
+};
+
+template <class I>
+inline void store_index(I* to, const Index<Vec>& index) {
+  const auto narrow = __builtin_convertvector(index, typename Narrow<I>::Index);
+  std::memcpy(to, &narrow, sizeof(narrow));
+}
+template <class I>
+inline void store_index(I* to, const int& index) {
+  *to = static_cast<I>(index);
+}
+
+template <class I>
+inline void load_index(Index<Vec>& index, const I* from) {
+  typename Narrow<I>::Index narrow;
+  std::memcpy(&narrow, from, sizeof(narrow));
+  index = __builtin_convertvector(narrow, Index<Vec>);
+}
+template <class I>
+inline void load_index(int& index, const I* from) {
+  index = static_cast<int>(*from);
+}
+
 /// Calls body.template operator()<V>(c) for c = 0, kLanes, 2 kLanes, ... with V = Vec, then for
 /// each of the last count % kLanes with V = Scalar.
 template <class Body>

@@ -6,6 +6,7 @@ that comes in follow from formulas that the test repeats; all numbers are intege
 Among the regions are empty, inverted, outside and repeated ones, and the map has many ties.
 """
 import torch
+import torchvision
 import torchvision.ops as ops
 
 N, H, W, C, R = 3, 9, 11, 2, 100
@@ -31,9 +32,7 @@ def ints(t):
     return '{' + ','.join('%g' % v for v in t.reshape(-1).tolist()) + '}'
 
 
-print('// Made by tests/golden/roi_pool.py with torchvision %s. clang-format off' % __import__('torchvision').__version__)
-print('const std::vector<GoldenRoiPool> kGoldenRoiPool = {')
-for s, (oh, ow, scale) in enumerate(SETTINGS):
+def inputs(s, scale):
     x = torch.tensor([hashed(7 * i + s) % 23 - 11 for i in range(N * H * W * C)], dtype=torch.float32)
     x = x.reshape(N, H, W, C).permute(0, 3, 1, 2).contiguous().requires_grad_()
     rois = torch.tensor([[hashed(1000 * s + r) % N] + [corner(10000 * (s + 1) + 4 * r + k, W if k % 2 == 0 else H, scale)
@@ -42,9 +41,27 @@ for s, (oh, ow, scale) in enumerate(SETTINGS):
         for k in (1, 2):
             low, high = sorted((rois[r, k].item(), rois[r, k + 2].item()))
             rois[r, k], rois[r, k + 2] = low, high
-    y = ops.roi_pool(x, rois, (oh, ow), scale)
+    return x, rois
+
+
+def backward(y, s):
+    """From a gradient that the test repeats."""
+    n, c, h, w = y.shape
     dy = torch.tensor([hashed(3 * i + s) % 9 - 4 for i in range(y.numel())], dtype=torch.float32)
-    y.backward(dy.reshape(R, oh, ow, C).permute(0, 3, 1, 2))
-    print('    {%d, %d, %g,\n     %s,\n     %s},' % (oh, ow, scale, ints(y.detach().permute(0, 2, 3, 1)),
-                                                ints(x.grad.permute(0, 2, 3, 1))))
-print('};\n// clang-format on')
+    y.backward(dy.reshape(n, h, w, c).permute(0, 3, 1, 2))
+
+
+def main():
+    print('// Made by tests/golden/roi_pool.py with torchvision %s. clang-format off' % torchvision.__version__)
+    print('const std::vector<GoldenRoiPool> kGoldenRoiPool = {')
+    for s, (oh, ow, scale) in enumerate(SETTINGS):
+        x, rois = inputs(s, scale)
+        y = ops.roi_pool(x, rois, (oh, ow), scale)
+        backward(y, s)
+        print('    {%d, %d, %g,\n     %s,\n     %s},' % (oh, ow, scale, ints(y.detach().permute(0, 2, 3, 1)),
+                                                       ints(x.grad.permute(0, 2, 3, 1))))
+    print('};\n// clang-format on')
+
+
+if __name__ == '__main__':
+    main()
