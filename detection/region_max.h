@@ -95,7 +95,7 @@ class Winners {
 
 /// y[bin, c] = the largest x[n, h, w, c] of the bin's cells, 0 if it has none. The first of equal
 /// cells wins, in row-major order; NaN never wins, and a bin of NaNs is the lowest number.
-/// `winners` may be null. One task is one region.
+/// `winners` may be null.
 void region_max_forward(const RegionBins& regions, const Scalar* x, Scalar* y,
                         const Winners* winners);
 

@@ -2,7 +2,7 @@
 """Golden values for tests/test_roi_pool.cpp. Run by hand: /usr/bin/python3 tests/golden/roi_pool.py > tests/golden/roi_pool.h
 
 torchvision's roi_pool and its gradient on 1,000 regions, 100 for each of ten settings. Map, regions and the gradient
-that comes in follow from formulas that the test repeats; all numbers are integers or halves, so that every sum is exact.
+that comes in follow from formulas that the test repeats; map and gradient are integers, so that every sum is exact.
 Among the regions are empty, inverted, outside and repeated ones, and the map has many ties.
 """
 import torch
