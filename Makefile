@@ -21,10 +21,17 @@ COLD := $(wildcard core/serialize.cpp \
   core/report.cpp core/chart*.cpp core/svg.cpp core/graph*.cpp core/gradcheck.cpp \
   core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
   layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
-  layers/roofline.cpp detection/data/voc*.cpp \
+  layers/roofline.cpp layers/svd_linear.cpp detection/regions.cpp detection/data/voc*.cpp \
   detection/training/*.cpp detection/models/*.cpp \
   $(addprefix detection/proposals/,draw_proposals.cpp proposal_cache.cpp proposals.cpp \
     selective_search.cpp))
+
+# What lessons 01 to 05 do not need has an archive of its own: the demo need not wait for it.
+LATER := $(wildcard layers/inference.cpp layers/svd_linear.cpp layers/local_response_norm.cpp \
+  detection/ro*.cpp detection/region*.cpp detection/spatial_pyramid_pool.cpp \
+  detection/proposals/*.cpp detection/training/starting_network.cpp \
+  $(addprefix detection/models/,vgg16.cpp mobilenet_v1.cpp classifier.cpp region_head.cpp rpn.cpp \
+    fast_rcnn.cpp faster_rcnn.cpp))
 
 # All cores, unless the command line says otherwise (make -j1).
 ifeq ($(MAKELEVEL),0)
@@ -45,6 +52,7 @@ TUTORIALS := $(sort $(patsubst tutorials/%/main.cpp,%,$(wildcard tutorials/*/mai
 PROGRAMS  := $(TUTORIALS) $(patsubst tests/bench/%.cpp,%,$(wildcard tests/bench/layers_bench.cpp))
 ALL_CPP   := $(SOURCES) $(TESTS) $(wildcard tutorials/*/main.cpp tests/bench/*.cpp tests/tools/*.cpp)
 LIBRARY   := $(BUILD)/libboxgrad.a
+LATER_LIBRARY := $(BUILD)/libboxgrad_later.a
 objects    = $(1:%.cpp=$(OBJ)/%.o)
 
 all: programs
@@ -74,44 +82,46 @@ $(BUILD)/deps: tests/tools/deps.sh
 UNITY ?= 1
 ALONE := $(wildcard core/program.cpp core/image.cpp)
 UNITS := cold layers core detection $(basename $(notdir $(ALONE)))
-hot_in = $(filter $1/%,$(filter-out $(COLD) $(ALONE),$(SOURCES)))
-$(UNITS:%=$(BUILD)/units/%.cpp): private MEMBERS = $(or $(call hot_in,$*),$(filter core/$*.cpp,$(ALONE)),$(COLD))
-$(UNITS:%=$(BUILD)/units/%.cpp): $(BUILD)/units/%.cpp: FORCE
+hot_in = $(filter $1/%,$(filter-out $(COLD) $(ALONE) $(LATER),$(SOURCES)))
+$(UNITS:%=$(BUILD)/units/%.cpp): private MEMBERS = $(or $(call hot_in,$*),$(filter core/$*.cpp,$(ALONE)),$(filter-out $(LATER),$(COLD)))
+$(BUILD)/units/later.cpp: private MEMBERS = $(filter-out $(COLD),$(LATER))
+$(BUILD)/units/later_cold.cpp: private MEMBERS = $(filter $(COLD),$(LATER))
+$(UNITS:%=$(BUILD)/units/%.cpp) $(BUILD)/units/later.cpp $(BUILD)/units/later_cold.cpp: $(BUILD)/units/%.cpp: FORCE
 	@mkdir -p $(@D)
 	@printf '#include "%s"\n' $(MEMBERS) | cmp -s - $@ || printf '#include "%s"\n' $(MEMBERS) > $@
 $(BUILD)/units/%.o: $(BUILD)/units/%.cpp $(BUILD)/flags | $(BUILD)/deps
 	@echo "compile $*"
 	$(Q)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 
-$(call objects,$(COLD) core/program.cpp $(filter-out tutorials/18%,$(wildcard tutorials/*/main.cpp))) $(BUILD)/units/cold.o $(BUILD)/units/program.o: private FLAGS += -O0
+$(call objects,$(COLD) core/program.cpp $(filter-out tutorials/18%,$(wildcard tutorials/*/main.cpp))) $(BUILD)/units/cold.o $(BUILD)/units/later_cold.o $(BUILD)/units/program.o: private FLAGS += -O0
 $(OBJ)/%.o: %.cpp $(BUILD)/flags | $(BUILD)/deps
 	@mkdir -p $(@D)
 	@echo "compile $<"
 	$(Q)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 
 ifeq ($(UNITY),1)
-LIBRARY_OBJECTS := $(UNITS:%=$(BUILD)/units/%.o)
+$(LIBRARY): $(UNITS:%=$(BUILD)/units/%.o)
+$(LATER_LIBRARY): $(BUILD)/units/later.o $(BUILD)/units/later_cold.o
 else
-LIBRARY_OBJECTS := $(call objects,$(SOURCES))
+$(LIBRARY): $(call objects,$(filter-out $(LATER),$(SOURCES)))
+$(LATER_LIBRARY): $(call objects,$(LATER))
 endif
-$(LIBRARY): $(LIBRARY_OBJECTS)
+$(LIBRARY) $(LATER_LIBRARY):
 	@echo "archive $@"
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(TUTORIALS:%=$(BIN)/%): $(BIN)/%: $(LIBRARY) $(OBJ)/tutorials/%/main.o
-	@mkdir -p $(@D)
-	@echo "link $@"
-	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(LIBRARY) -o $@ $(LIBS)
-
-$(BIN)/layers_bench $(BIN)/doctor: $(BIN)/%: $(LIBRARY)
-	@mkdir -p $(@D)
-	@echo "link $@"
-	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(LIBRARY) -o $@ $(LIBS)
+$(TUTORIALS:%=$(BIN)/%): $(BIN)/%: $(OBJ)/tutorials/%/main.o
 $(BIN)/layers_bench: $(OBJ)/tests/bench/layers_bench.o
 $(BIN)/doctor: $(OBJ)/tests/tools/doctor.o
+early := $(addprefix $(BIN)/,doctor $(filter 01% 02% 03% 04% 05%,$(TUTORIALS)))
+$(filter-out $(early),$(PROGRAMS:%=$(BIN)/%)): $(LATER_LIBRARY)
+$(PROGRAMS:%=$(BIN)/%) $(BIN)/doctor: $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter $(LATER_LIBRARY),$^) $(LIBRARY) -o $@ $(LIBS)
 
-$(BIN)/tests: $(call objects,$(TESTS)) $(LIBRARY)
+$(BIN)/tests: $(call objects,$(TESTS)) $(LATER_LIBRARY) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "link $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $$(sh tests/tools/catch2_libs.sh '$(CXX)') $(LIBS)
@@ -128,7 +138,7 @@ $(OBJ)/tests/coverage_listener.o: private FLAGS += -I$(BUILD)
 $(OBJ)/tests/coverage_listener.o: $(BUILD)/op_names.inc $(BUILD)/test_op_names.inc
 
 DEP_FILES := $(ALL_CPP:%.cpp=$(OBJ)/%.d)
--include $(wildcard $(DEP_FILES) $(UNITS:%=$(BUILD)/units/%.d))
+-include $(wildcard $(DEP_FILES) $(BUILD)/units/*.d)
 
 # --- running --------------------------------------------------------------------------------
 

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "detection/data/dataset.h"
+#include "detection/models/backbone.h"
+#include "layers/module.h"
+
+namespace boxgrad::detection {
+
+struct StartingNetworkOptions {
+  std::int64_t steps = 1500;
+  std::int64_t batch_size = 64;
+  int crop_px = 32;        ///< side of the crops
+  double rate = 0.02;      ///< of SGD with momentum 0.9, falling along half a cosine
+  std::uint64_t seed = 0;  ///< of crops and weights of the last layer
+};
+
+/// What the R-CNN papers get from ImageNet: a backbone that has seen the things before, as a
+/// classifier of single objects. Here those are crops of training scenes: three in four a truth,
+/// its box shifted and stretched by up to a tenth, one in four a window that overlaps no truth by
+/// more than 0.3 (class 0); each resized to crop_px x crop_px, half of them mirrored.
+///
+/// Trains a Classifier on top of `backbone`, in place; the classifier itself is thrown away.
+/// Returns the share of the last 1,000 crops that it named correctly before learning from them.
+/// Throws std::invalid_argument for options that are not > 0.
+double train_starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset& dataset,
+                              const StartingNetworkOptions& options = {});
+
+/// The same, once: the weights are kept in `file`, and later calls read them. Returns the seconds
+/// that training took, 0 when the file was there.
+/// Throws what reading a file that does not fit the backbone throws: delete it then.
+double starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset& dataset,
+                        const std::filesystem::path& file,
+                        const StartingNetworkOptions& options = {});
+
+}  // namespace boxgrad::detection
