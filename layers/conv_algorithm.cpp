@@ -111,8 +111,8 @@ ConvAlgorithm choose_conv_algorithm(const ConvShape& shape, FilterTransform filt
   return ConvAlgorithm::im2col;
 }
 
-std::string explain_conv_algorithm(const ConvShape& s) {
-  const ConvAlgorithm chosen = choose_conv_algorithm(s);
+std::string explain_conv_algorithm(const ConvShape& s, FilterTransform filters) {
+  const ConvAlgorithm chosen = choose_conv_algorithm(s, filters);
   const std::string name = concat(to_string(chosen), ": ");
   switch (chosen) {
     case ConvAlgorithm::depthwise:
@@ -127,7 +127,7 @@ std::string explain_conv_algorithm(const ConvShape& s) {
   if (!winograd_covers(s)) return name + "not 3x3 with stride 1 and one group";
   if (!winograd_pays(s))
     return name + (winograd_limit() == 0 ? "Winograd is switched off" : "below 16 channels");
-  const Costs costs(s);
+  const Costs costs(s, filters);
   return concat(name, "cost ", costs.winograd4, " for ", costs.tiles4, " tiles of 4x4, ",
                 costs.winograd2, " for ", costs.tiles2, " of 2x2, ", costs.im2col, " for im2col",
                 winograd_limit() == 2 ? "; tiles of 4x4 are switched off" : "");

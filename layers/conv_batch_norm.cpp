@@ -112,8 +112,10 @@ void products_at_once(const Saved& f, const InputGradient& terms, const Scalar* 
 
 }  // namespace
 
-bool conv2d_batch_norm_fuses(const ConvShape& shape) {
-  return conv_algorithm_covers(ConvAlgorithm::pointwise, shape);
+bool conv2d_batch_norm_fuses(const ConvShape& shape, const Conv2dOptions& conv_options) {
+  return conv_algorithm_covers(ConvAlgorithm::pointwise, shape) &&
+         (conv_options.algorithm == ConvAlgorithm::automatic ||
+          conv_options.algorithm == ConvAlgorithm::pointwise);
 }
 
 Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& gamma,
@@ -122,7 +124,7 @@ Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& ga
   Conv2dOptions plain = conv_options;
   plain.activation = Activation::none;
   const ConvShape s = conv_shape(x.shape(), weight.shape(), plain);
-  if (!conv2d_batch_norm_fuses(s))
+  if (!conv2d_batch_norm_fuses(s, plain))
     return batch_norm(conv2d(x, weight, {}, plain), gamma, beta, running_mean, running_var,
                       norm_options);
   const Shape channels{s.out_c};

@@ -14,8 +14,9 @@ namespace boxgrad {
 ///   backward   a block of dz = dloss/dz is computed, multiplied into dx and dw, and forgotten: the
 ///              whole dz is never written, and never read twice
 ///
-/// Covers convolutions that are one matrix product (ConvAlgorithm::pointwise); others are done as
-/// the two ops. conv_options.bias and .activation are ignored.
+/// Covers convolutions that are one matrix product (ConvAlgorithm::pointwise); others, and those
+/// that are forced to another algorithm, are done as the two ops. conv_options.bias and .activation
+/// are ignored.
 ///
 /// x              [N, H, W, C_in];  weight  [1, 1, C_in, C_out];  gamma, beta  [C_out]
 /// running_*      [C_out], as in batch_norm
@@ -25,6 +26,6 @@ Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& ga
                          const Conv2dOptions& conv_options, const BatchNormOptions& norm_options);
 
 /// Whether conv2d_batch_norm does more than call the two ops.
-bool conv2d_batch_norm_fuses(const ConvShape& shape);
+bool conv2d_batch_norm_fuses(const ConvShape& shape, const Conv2dOptions& conv_options);
 
 }  // namespace boxgrad

@@ -29,7 +29,8 @@ Tensor ConvNorm::forward(const Tensor& x) {
   const bool one_op =
       conv != nullptr && !conv->bias.defined() && norm != nullptr &&
       norm->uses_batch_statistics() && !OutputTap::wants("conv") && !OutputTap::wants("norm") &&
-      conv2d_batch_norm_fuses(conv_shape(x.shape(), conv->weight.shape(), conv->options));
+      conv2d_batch_norm_fuses(conv_shape(x.shape(), conv->weight.shape(), conv->options),
+                              conv->options);
   if (!one_op) return norm_(conv_(x));
   return conv2d_batch_norm(x, conv->weight, norm->weight, norm->bias, norm->running_mean,
                            norm->running_var, conv->options, norm->options());

@@ -13,20 +13,25 @@ FrozenConv2d::FrozenConv2d(const Conv2d& conv)
 
 Tensor FrozenConv2d::forward(const Tensor& x) {
   const ConvShape s = conv_shape(x.shape(), weight_.shape(), options_);
-  Conv2dOptions options = options_;
-  if (options.algorithm == ConvAlgorithm::automatic)
-    options.algorithm = choose_conv_algorithm(s, FilterTransform::done);
-  const int m = options.algorithm == ConvAlgorithm::winograd4   ? 4
-                : options.algorithm == ConvAlgorithm::winograd2 ? 2
-                                                                : 0;
-  if (m == 0 || (grad_enabled() && x.requires_grad())) return conv2d(x, weight_, bias_, options);
-  const auto found = filters_.try_emplace(m, m, s.in_c, s.out_c, weight_.data().data()).first;
+  const bool forced = options_.algorithm != ConvAlgorithm::automatic;
+  const ConvAlgorithm algorithm =
+      forced ? options_.algorithm : choose_conv_algorithm(s, FilterTransform::done);
+  const int m = algorithm == ConvAlgorithm::winograd4   ? 4
+                : algorithm == ConvAlgorithm::winograd2 ? 2
+                                                        : 0;
+  if (m == 0 || (grad_enabled() && x.requires_grad())) return conv2d(x, weight_, bias_, options_);
+  const WinogradFilters* filters = nullptr;
+  {
+    const std::lock_guard lock(mutex_);  // several threads may answer with one network
+    filters = &filters_.try_emplace(m, m, s.in_c, s.out_c, weight_.data().data()).first->second;
+  }
   Tensor y = Tensor::empty({s.batch, s.out_h, s.out_w, s.out_c});
-  found->second.forward(s, x.data().data(),
-                        {bias_.defined() ? bias_.data().data() : nullptr, options_.activation},
-                        y.data().data());
+  filters->forward(s, x.data().data(),
+                   {bias_.defined() ? bias_.data().data() : nullptr, options_.activation},
+                   y.data().data());
   if (ops_are_observed())
-    remark_on_op(concat(to_string(options.algorithm), ": filters transformed before"));
+    remark_on_op(forced ? concat(to_string(algorithm), ": as the caller said")
+                        : explain_conv_algorithm(s, FilterTransform::done));
   return from_op("conv2d", y, {x, weight_}, {});
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 
 #include "layers/conv.h"
 #include "layers/kernels/winograd.h"
@@ -25,6 +26,7 @@ class FrozenConv2d : public Module {
  private:
   Conv2dOptions options_;
   Tensor weight_, bias_;
+  std::mutex mutex_;
   std::map<int, WinogradFilters> filters_;  ///< by size of the tiles
 };
 

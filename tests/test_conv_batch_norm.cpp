@@ -49,8 +49,11 @@ TEST_CASE("conv2d_batch_norm equals conv2d and batch_norm", "[conv_batch_norm]")
       check_same({3, 61, 90, 20}, out, 1, {}, activation);  // several blocks in each part
     }
   check_same({2, 9, 8, 3}, 6, 3, {.stride = 2, .padding = 1}, Activation::relu);  // two ops
-  CHECK_FALSE(conv2d_batch_norm_fuses(conv_shape({2, 9, 8, 3}, {3, 3, 3, 6}, {})));
-  CHECK(conv2d_batch_norm_fuses(conv_shape({2, 9, 8, 3}, {1, 1, 3, 6}, {})));
+  CHECK_FALSE(conv2d_batch_norm_fuses(conv_shape({2, 9, 8, 3}, {3, 3, 3, 6}, {}), {}));
+  const ConvShape one = conv_shape({2, 9, 8, 3}, {1, 1, 3, 6}, {});
+  CHECK(conv2d_batch_norm_fuses(one, {}));
+  CHECK(conv2d_batch_norm_fuses(one, {.algorithm = ConvAlgorithm::pointwise}));
+  CHECK_FALSE(conv2d_batch_norm_fuses(one, {.algorithm = ConvAlgorithm::direct}));
 }
 
 TEST_CASE("conv2d_batch_norm gradient", "[conv_batch_norm][gradcheck]") {

@@ -84,6 +84,7 @@ TEST_CASE("prepare_for_inference keeps a shared layer shared, and says what it c
   net.append(conv);
   nn::prepare_for_inference(net);
   CHECK(&net[0] == &net[1]);
+  CHECK(dynamic_cast<nn::FrozenConv2d*>(&net[1]) != nullptr);
   CHECK_THROWS_WITH(nn::prepare_for_inference(*conv),
                     "prepare_for_inference: the model is itself a Conv2d; use FrozenConv2d");
 }

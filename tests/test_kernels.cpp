@@ -2,6 +2,8 @@
 #include <cmath>
 #include <vector>
 
+#include "core/autograd.h"
+#include "core/gradcheck.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "layers/conv.h"
@@ -202,36 +204,74 @@ TEST_CASE("winograd equals the definition", "[kernels]") {
   }
 }
 
-TEST_CASE("winograd is as accurate as its header says", "[kernels]") {
-  // Against the definition in double: greatest error over greatest value.
-  const ConvShape s = conv_shape({1, 24, 24, 64}, {3, 3, 64, 64}, {.padding = 1});
-  const auto x = random_numbers(24 * 24 * 64, 1), w = random_numbers(9 * 64 * 64, 2);
-  std::vector<double> exact(x.size());
-  double largest = 0;
-  for (std::int64_t p = 0; p < 24 * 24; ++p)
-    for (std::int64_t co = 0; co < 64; ++co) {
-      double sum = 0;
+TEST_CASE("convolutions are as accurate as winograd.h says", "[kernels]") {
+  // Against sums in double: greatest error over greatest value, of y and of dw (dx is the forward
+  // code with other filters).
+  const auto check_channels = [](std::int64_t side, std::int64_t c) {
+    const ConvShape s = conv_shape({1, side, side, c}, {3, 3, c, c}, {.padding = 1});
+    const auto x = random_numbers(side * side * c, 1), w = random_numbers(9 * c * c, 2),
+               dy = random_numbers(side * side * c, 3);
+    std::vector<double> exact_y(x.size()), exact_dw(w.size());
+    for (std::int64_t p = 0; p < side * side; ++p)
       for (std::int64_t tap = 0; tap < 9; ++tap) {
-        const std::int64_t h = p / 24 + tap / 3 - 1, v = p % 24 + tap % 3 - 1;
-        if (h < 0 || h >= 24 || v < 0 || v >= 24) continue;
-        for (std::int64_t ci = 0; ci < 64; ++ci)
-          sum += static_cast<double>(x[static_cast<std::size_t>((h * 24 + v) * 64 + ci)]) *
-                 static_cast<double>(w[static_cast<std::size_t>((tap * 64 + ci) * 64 + co)]);
+        const std::int64_t h = p / side + tap / 3 - 1, v = p % side + tap % 3 - 1;
+        if (h < 0 || h >= side || v < 0 || v >= side) continue;
+        for (std::int64_t ci = 0; ci < c; ++ci) {
+          const auto in = static_cast<double>(x[static_cast<std::size_t>((h * side + v) * c + ci)]);
+          const std::size_t row = static_cast<std::size_t>((tap * c + ci) * c);
+          const std::size_t out = static_cast<std::size_t>(p * c);
+          for (std::size_t co = 0; co < static_cast<std::size_t>(c); ++co) {
+            exact_y[out + co] += in * static_cast<double>(w[row + co]);
+            exact_dw[row + co] += in * static_cast<double>(dy[out + co]);
+          }
+        }
       }
-      exact[static_cast<std::size_t>(p * 64 + co)] = sum;
-      largest = std::max(largest, std::abs(sum));
+    const auto error = [](const std::vector<Scalar>& got, const std::vector<double>& exact) {
+      double worst = 0, largest = 0;
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        worst = std::max(worst, std::abs(static_cast<double>(got[i]) - exact[i]));
+        largest = std::max(largest, std::abs(exact[i]));
+      }
+      return worst / largest;
+    };
+    std::vector<Scalar> y(x.size()), dw(w.size());
+    const double unit = sizeof(Scalar) == 4 ? 1 : 1e-8;
+    INFO(c << " channels");
+    im2col_forward(s, x.data(), w.data(), {}, y.data());
+    CHECK(error(y, exact_y) < 1e-6 * unit);
+    for (const int m : {2, 4}) {
+      winograd_forward(m, s, x.data(), w.data(), {}, y.data());
+      winograd_weight_gradient(m, s, x.data(), dy.data(), 0, dw.data());
+      CHECK(error(y, exact_y) < (m == 2 ? 2e-6 : 4e-5) * unit);
+      CHECK(error(dw, exact_dw) < (m == 2 ? 2e-6 : 1e-5) * unit);
     }
-  const auto error = [&](int m) {
-    std::vector<Scalar> y(x.size());
-    winograd_forward(m, s, x.data(), w.data(), {}, y.data());
-    double worst = 0;
-    for (std::size_t i = 0; i < y.size(); ++i)
-      worst = std::max(worst, std::abs(static_cast<double>(y[i]) - exact[i]));
-    return worst / largest;
   };
-  const bool single = sizeof(Scalar) == 4;
-  CHECK(error(2) < (single ? 1e-6 : 1e-14));
-  CHECK(error(4) < (single ? 1e-5 : 1e-13));
+  check_channels(24, 64);
+  check_channels(9, 512);
+}
+
+TEST_CASE("every kernel on panel_gemm computes the same with BLAS", "[kernels]") {
+  const auto run = [](PanelGemm kernel) {
+    set_panel_gemm(kernel);
+    manual_seed(1);
+    std::vector<Tensor> results;
+    for (const std::int64_t k : {1, 3})
+      for (const auto& [in, out] : {std::pair{16, 40}, {70, 64}}) {
+        const Tensor x = Tensor::randn({2, 13, 14, in}).requires_grad_();
+        const Tensor w = Tensor::randn({k, k, in, out}).requires_grad_();
+        const Tensor y = conv2d(x, w, {}, {.padding = k / 2});
+        y.backward(Tensor::randn(y.shape()));
+        for (const Tensor& t : {y.detach(), x.grad(), w.grad()}) results.push_back(t);
+      }
+    return results;
+  };
+  const PanelGemm before = panel_gemm_kernel();
+  const auto own = run(PanelGemm::own), blas = run(PanelGemm::blas);
+  set_panel_gemm(before);
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    INFO("result " << i);
+    CHECK(relative_error(own[i], blas[i]) < 1e-4);
+  }
 }
 
 TEST_CASE("panel_gemm equals the definition", "[kernels]") {

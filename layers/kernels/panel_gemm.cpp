@@ -2,19 +2,21 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
+
+#include "core/blas.h"
+#include "core/check.h"
 
 namespace boxgrad {
 
 namespace {
 
-// 14 x 2 sums, 2 of B and 1 of A are 31 of AVX-512's 32 registers. Elsewhere a Vec takes several
-// shorter registers, of which there are 16: 3 x 4 sums.
-#ifdef __AVX512F__
-constexpr int kTileRows = 14;
-#else
-constexpr int kTileRows = 3;
-#endif
+// 14 x 2 sums, 2 of B and 1 of A are 31 of AVX-512's 32 registers. Elsewhere there are 16: 6 x 2
+// sums, 2 of B and 1 of A.
+constexpr int kTileRows = kRegisterBytes == 64 ? 14 : 6;
 
 template <int kRows>
 void multiply_tile(std::int64_t depth, const Strided& a, const Scalar* b, std::int64_t b_row,
@@ -54,10 +56,30 @@ constexpr auto kTiles = []<int... i>(std::integer_sequence<int, i...>) {
 }
 (std::make_integer_sequence<int, kTileRows>());
 
+std::atomic<PanelGemm>& kernel() {
+  static std::atomic<PanelGemm> value = [] {
+    const char* text = std::getenv("BOXGRAD_GEMM");
+    const std::string_view name = text == nullptr || *text == '\0' ? "own" : text;
+    check(name == "own" || name == "blas", "BOXGRAD_GEMM must be own or blas, got \"", name, "\"");
+    return name == "own" ? PanelGemm::own : PanelGemm::blas;
+  }();
+  return value;
+}
+
 }  // namespace
+
+PanelGemm panel_gemm_kernel() { return kernel(); }
+
+void set_panel_gemm(PanelGemm value) { kernel() = value; }
 
 void panel_gemm(std::int64_t rows, std::int64_t depth, const Strided& a, const Scalar* b,
                 std::int64_t b_row, Scalar* c, std::int64_t c_row, bool add) {
+  if (kernel() == PanelGemm::blas) {
+    const bool by_rows = a.col == 1;
+    return gemm_serial(by_rows ? Trans::no : Trans::yes, Trans::no, rows, kPanel, depth, 1, a.data,
+                       std::max<std::int64_t>(by_rows ? a.row : a.col, 1), b, b_row, add ? 1 : 0, c,
+                       c_row);
+  }
   for (std::int64_t i = 0; i < rows; i += kTileRows) {
     const auto count = static_cast<std::size_t>(std::min<std::int64_t>(kTileRows, rows - i));
     kTiles[count - 1](depth, {a.data + i * a.row, a.row, a.col}, b, b_row, c + i * c_row, c_row,

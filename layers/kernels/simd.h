@@ -6,14 +6,22 @@
 #include "core/scalar.h"
 
 /// Numbers side by side in one register, by the vector extension that gcc and clang share:
-/// ordinary arithmetic operators, no intrinsics. Where the CPU's registers are shorter than 64
-/// bytes the compiler uses several.
+/// ordinary arithmetic operators, no intrinsics. As long as the CPU's registers: longer ones would
+/// be taken apart by the compiler, which gcc 12 does by way of memory, 100 times slower.
 namespace boxgrad {
 
-inline constexpr std::int64_t kLanes = 64 / sizeof(Scalar);
+#if defined(__AVX512F__)
+inline constexpr std::int64_t kRegisterBytes = 64;
+#elif defined(__AVX__)
+inline constexpr std::int64_t kRegisterBytes = 32;
+#else
+inline constexpr std::int64_t kRegisterBytes = 16;
+#endif
+
+inline constexpr std::int64_t kLanes = kRegisterBytes / sizeof(Scalar);
 
 /// kLanes Scalars; always passed by reference.
-using Vec = Scalar __attribute__((vector_size(64)));
+using Vec = Scalar __attribute__((vector_size(kRegisterBytes)));
 
 /// How many Scalars a V holds: kernels are written once and instantiated for Vec and, for the
 /// channels that are left over, for Scalar.

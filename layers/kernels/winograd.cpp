@@ -272,7 +272,8 @@ struct GradientBlock {
   Planes<m> v, dm;
 };
 
-/// How many sums dU is split into, each over its own tiles. Its size bounds them: 40 MiB in all.
+/// How many sums dU is split into, each over its own tiles, so that threads need not wait for each
+/// other: at most eight, as many as 40 MiB hold, and each over two blocks of tiles at least.
 std::int64_t gradient_parts(std::int64_t size, std::int64_t tiles) {
   const std::int64_t most = (std::int64_t{40} << 20) / static_cast<std::int64_t>(sizeof(Scalar));
   return std::min({std::int64_t{8}, most / size, tiles / (2 * kBlock)});
@@ -284,7 +285,7 @@ void weight_gradient(const ConvShape& s, const Scalar* x, const Scalar* dy, Scal
   const Tiles<m> tiles{s};
   const std::int64_t out = padded(s.out_c), panels = out / kPanel, count = tiles.count();
   const std::int64_t parts = gradient_parts(Planes<m>::kCount * s.in_c * out, count);
-  if (parts >= 4) {
+  if (parts >= 4) {  // fewer would leave threads idle
     // Each task has some of the tiles, and a dU of its own.
     Planes<m> sums(parts * s.in_c, out);
     const std::int64_t per_part = (count + parts - 1) / parts;

@@ -2,13 +2,15 @@
 """layers_bench beside PyTorch on the same CPU, in turn, as a table of ratios.
 
 usage: against_pytorch.py [--ours build/bin/layers_bench] [--only REGEX] [--threads 1,2] [--rounds 5] [--budget 0.2]
+                          [--channels-last]
 
 Every round runs all items with boxgrad, then all with PyTorch, so that both meet the same machine; each figure of a
 round is the shortest of several runs. Printed are boxgrad's median times and the ratios PyTorch / boxgrad (above 1:
 boxgrad is faster): the median over the rounds and, in brackets, the least and the greatest. PyTorch gets the allocator
 settings that are fastest for it: with glibc's own it meets fresh memory for every large tensor and is up to twice slower.
 And it gets the OpenBLAS kernel that boxgrad uses, as OpenBLAS alone may not know a CPU and take the slowest one it has.
-Needs python3-torch and python3-torchvision (make deps-dev). PyTorch's layouts are its own, [N, C, H, W].
+PyTorch's maps are [N, C, H, W], its default; --channels-last gives it boxgrad's order of axes, which it is often faster
+with (but not by default). Needs python3-torch and python3-torchvision (make deps-dev).
 """
 import argparse
 import csv
@@ -54,6 +56,17 @@ def regions(n):
     return torch.cat([low, high], 1)
 
 
+CHANNELS_LAST = False
+
+
+def laid_out(t):
+    """A module or a map in the order of axes that was asked for."""
+    import torch
+    if not CHANNELS_LAST or (isinstance(t, torch.Tensor) and t.dim() != 4):
+        return t
+    return t.to(memory_format=torch.channels_last)
+
+
 def pytorch_item(name):
     """(forward, forward + backward or None), or None for a name that PyTorch has no twin of."""
     import torch
@@ -61,9 +74,10 @@ def pytorch_item(name):
     from torchvision import ops
 
     def layer(module, *shape, first=False):
-        x = torch.randn(*shape).requires_grad_(not first)
+        module = laid_out(module)
+        x = laid_out(torch.randn(*shape)).requires_grad_(not first)
         with torch.no_grad():
-            dy = torch.randn_like(module(x))
+            dy = torch.randn_like(module(x))  # in the order of its output
 
         def forward():
             with torch.no_grad():
@@ -113,7 +127,7 @@ def pytorch_item(name):
     f = numbers(r'(mobilenet_v1|vgg16_trunk)_train_b(\d+)_(\d+)(?:x(\d+))?')
     if not f:
         return None
-    net, x = network(f[0]), torch.randn(f[1], 3, f[2], f[3] or f[2])
+    net, x = laid_out(network(f[0])), laid_out(torch.randn(f[1], 3, f[2], f[3] or f[2]))
     sgd = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9, weight_decay=1e-4)
     with torch.no_grad():
         dy = torch.randn_like(net(x)) * 1e-3
@@ -176,10 +190,13 @@ def main():
     ap.add_argument('--threads', default='1,2')
     ap.add_argument('--rounds', type=int, default=5)
     ap.add_argument('--budget', type=float, default=0.2)
+    ap.add_argument('--channels-last', action='store_true')
     ap.add_argument('--pytorch', nargs='+', help=argparse.SUPPRESS)  # the other side, in a process of its own
     args = ap.parse_args()
     threads = [int(t) for t in args.threads.split(',')]
     if args.pytorch:
+        global CHANNELS_LAST
+        CHANNELS_LAST = args.channels_last
         return run_pytorch(args.pytorch, threads, args.budget)
 
     listed = subprocess.run([args.ours, '--list', '--only', args.only], capture_output=True, text=True, check=True)
@@ -191,7 +208,8 @@ def main():
     ours, theirs = [], []
     for _ in range(args.rounds):
         ours.append(measure([args.ours, '--only', args.only] + common))
-        theirs.append(measure([sys.executable, __file__] + common + ['--pytorch'] + listed.stdout.split(), tuned))
+        layout = ['--channels-last'] if args.channels_last else []
+        theirs.append(measure([sys.executable, __file__] + common + layout + ['--pytorch'] + listed.stdout.split(), tuned))
 
     print('%-30s %s %10s %20s %10s %20s' % ('item', 'T', 'forward ms', 'ratio', 'f + b ms', 'ratio'))
     medians = {}

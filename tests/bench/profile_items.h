@@ -136,7 +136,7 @@ inline void print_explanation(const Item& item) {
   const Work work = item.make();
   Listener listener;
   listener.item = item.name;
-  work.forward();
+  step_of(work)();
 }
 
 }  // namespace boxgrad::bench
