@@ -106,6 +106,13 @@ def pytorch_item(name):
     if f := numbers(r'(batchnorm_train|relu|maxpool2)_(\d+)x(\d+)x(\d+)x(\d+)'):
         module = {'batchnorm_train': nn.BatchNorm2d(f[2]), 'relu': nn.ReLU(), 'maxpool2': nn.MaxPool2d(2)}[f[0]]
         return layer(module, *f[1:])
+    if f := numbers(r'cross_entropy_(\d+)x(\d+)'):
+        labels = torch.arange(f[0]) * 7 % f[1]
+
+        class CrossEntropy(nn.Module):
+            def forward(self, x):
+                return nn.functional.cross_entropy(x, labels)
+        return layer(CrossEntropy(), *f)
     if f := numbers(r'fc\d_(\d+)x(\d+)_r(\d+)'):
         return layer(nn.Linear(f[0], f[1]), f[2], f[0])
     if f := numbers(r'fc(\d)_svd(\d+)_r(\d+)'):

@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "layers/activation.h"
 #include "layers/batch_norm.h"
+#include "layers/losses.h"
 #include "layers/pool.h"
 #include "tests/bench/bench.h"
 
@@ -36,6 +37,16 @@ inline void add_maps(std::vector<Item>& items) {
                            [](const std::vector<Tensor>& in) { return max_pool2d(in[0], 2); });
                      }});
   }
+  // SSD300's boxes of 8 images over VOC's classes.
+  for (const auto& [rows, classes] : {std::pair{8 * 8732, 21}, {512, 1000}})
+    items.push_back(
+        {concat("cross_entropy_", rows, "x", classes), [rows = rows, classes = classes] {
+           std::vector<std::int64_t> labels;
+           for (std::int64_t i = 0; i < rows; ++i) labels.push_back(i * 7 % classes);
+           return layer({parameter({rows, classes})}, [labels](const std::vector<Tensor>& in) {
+             return cross_entropy(in[0], labels);
+           });
+         }});
 }
 
 }  // namespace boxgrad::bench

@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+"""Golden values for tests/test_wide_layers.cpp. Run by hand:
+/usr/bin/python3 tests/golden/wide_layers.py > tests/golden/wide_layers.h
+
+Layers of VGG16 and MobileNet with their real numbers of channels, where kernels cut their work into blocks, panels and
+parts, on small maps. Inputs and the gradient that comes in follow from a formula that the test repeats. Of y, dx and dw
+the greatest value is printed and 40 elements spread over the tensor, in boxgrad's order of axes.
+"""
+import torch
+import torch.nn.functional as F
+
+
+def numbers(shape, seed):
+    """[-1, 1] in thousandths, from a 32-bit mixture of the element's number."""
+    n = 1
+    for extent in shape:
+        n *= extent
+    v = (torch.arange(n, dtype=torch.int64) * 2654435761 + seed * 40503 + 12345) % 2**32
+    v = v ^ (v >> 15)
+    v = v * 2246822519 % 2**32
+    v = v ^ (v >> 13)
+    return ((v % 2001 - 1000).double() / 1000).reshape(shape)
+
+
+def picked(t):
+    flat = t.reshape(-1)
+    step = max(1, flat.numel() // 40)
+    return '{%.9g, {%s}}' % (flat.abs().max().item(), ', '.join('%.9g' % v for v in flat[::step][:40].tolist()))
+
+
+# name, batch, side, in, out, kernel, stride, groups
+LAYERS = [('conv 64-64', 2, 21, 64, 64, 3, 1, 1), ('conv 64-128', 1, 18, 64, 128, 3, 1, 1),
+          ('conv 128-256', 1, 15, 128, 256, 3, 1, 1), ('conv 512-512', 1, 14, 512, 512, 3, 1, 1),
+          ('conv 512-512 small', 1, 5, 512, 512, 3, 1, 1), ('first', 2, 23, 3, 64, 3, 1, 1),
+          ('first, stride 2', 2, 23, 3, 32, 3, 2, 1), ('depthwise 128', 2, 19, 128, 128, 3, 1, 128),
+          ('depthwise 64, stride 2', 2, 19, 64, 64, 3, 2, 64), ('pointwise 64-128', 2, 19, 64, 128, 1, 1, 1),
+          ('pointwise 512-512', 1, 14, 512, 512, 1, 1, 1), ('pointwise 512-1024', 2, 7, 512, 1024, 1, 1, 1)]
+
+print('#pragma once\n// Printed by tests/golden/wide_layers.py (PyTorch %s, in double); do not edit.\n// clang-format off' % torch.__version__)
+print('inline const GoldenWide kGoldenWide[] = {')
+for seed, (name, n, side, into, out, k, stride, groups) in enumerate(LAYERS):
+    x = numbers((n, side, side, into), 3 * seed).requires_grad_()
+    w = numbers((k, k, into // groups, out), 3 * seed + 1).requires_grad_()
+    y = F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), None, stride, k // 2, 1, groups).permute(0, 2, 3, 1)
+    y.backward(numbers(tuple(y.shape), 3 * seed + 2))
+    print('    {"%s", %d, %d, %d, %d, %d, %d, %d,\n     %s,\n     %s,\n     %s},' % (
+        name, n, side, into, out, k, stride, groups, picked(y.detach()), picked(x.grad), picked(w.grad)))
+print('};\n// clang-format on')
