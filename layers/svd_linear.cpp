@@ -6,11 +6,28 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <span>
 
 #include "core/check.h"
 #include "layers/path_pattern.h"
 
 namespace boxgrad::nn {
+
+namespace {
+
+/// Whether truncated_svd() is worth its small inaccuracy: see compress.
+bool needs_only_first_values(const Tensor& weight, std::int64_t t) {
+  return t > 0 && t <= std::min(weight.size(0), weight.size(1)) / 4 && weight.numel() >= 1 << 22;
+}
+
+template <class Values>
+double sum_of_squares(const Values& values) {
+  double sum = 0;
+  for (const Scalar value : values) sum += static_cast<double>(value) * static_cast<double>(value);
+  return sum;
+}
+
+}  // namespace
 
 SVDLinear::SVDLinear(const Linear& layer, const Svd& svd, std::int64_t t)
     : activation(layer.options.activation) {
@@ -39,8 +56,8 @@ Tensor SVDLinear::forward(const Tensor& x) { return linear(linear(x, v), u, bias
 std::int64_t rank_for_energy(const std::vector<Scalar>& s, double energy) {
   check(!s.empty(), "rank_for_energy: no singular values");
   check(energy > 0 && energy <= 1, "rank_for_energy: energy must be in (0, 1], got ", energy);
-  double all = 0, kept = 0;
-  for (const Scalar value : s) all += static_cast<double>(value) * static_cast<double>(value);
+  const double all = sum_of_squares(s);
+  double kept = 0;
   for (std::size_t t = 0; t < s.size(); ++t) {
     kept += static_cast<double>(s[t]) * static_cast<double>(s[t]);
     if (kept >= energy * all) return static_cast<std::int64_t>(t) + 1;
@@ -84,18 +101,18 @@ std::vector<CompressedLayer> compress(Module& model, const CompressOptions& opti
     if (!matches[i]) continue;
     const Linear& layer = *layers[i];
     const auto start = std::chrono::steady_clock::now();
-    const Svd decomposition = svd(layer.weight);
+    const bool first_values = needs_only_first_values(layer.weight, options.t);
+    const Svd decomposition =
+        first_values ? truncated_svd(layer.weight, options.t) : svd(layer.weight);
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     CompressedLayer row{.path = paths[i], .in = layer.weight.size(0), .out = layer.weight.size(1)};
     row.t = options.t > 0 ? options.t : rank_for_energy(decomposition.s, options.energy);
     if (row.t > largest_saving_rank(row.in, row.out)) continue;
-    double kept = 0, all = 0;
-    for (std::size_t k = 0; k < decomposition.s.size(); ++k) {
-      const double square = std::pow(static_cast<double>(decomposition.s[k]), 2);
-      all += square;
-      if (static_cast<std::int64_t>(k) < row.t) kept += square;
-    }
+    const double kept = sum_of_squares(std::span(decomposition.s).first(std::size_t(row.t)));
+    // The squares of all singular values are those of the weight.
+    const double all =
+        first_values ? sum_of_squares(layer.weight.data()) : sum_of_squares(decomposition.s);
     row.energy = all > 0 ? kept / all : 1;
     row.parameters_before = layer.parameter_count();
     row.seconds = seconds;

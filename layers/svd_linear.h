@@ -63,7 +63,10 @@ struct CompressedLayer {
 /// Puts an SVDLinear in the place of the model's Linears and says what that changed.
 ///
 /// With `t`, a layer that would not become smaller is an error: break-even is at in out / (in +
-/// out), 3520.6 for VGG16's fc6. With `energy`, such a layer stays as it is and is not in the list.
+/// out), 3521.1 for VGG16's fc6. With `energy`, such a layer stays as it is and is not in the list.
+///
+/// Decomposes by svd(); with `t` up to a quarter of the smaller side of a weight of at least 2^22
+/// numbers, by truncated_svd(), which is 3 to 20 times as fast and within 1 % of the least error.
 ///
 /// Throws std::invalid_argument for options that do not fit, and when no Linear's path matches.
 /// Nothing is changed then.

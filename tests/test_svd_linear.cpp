@@ -4,6 +4,7 @@
 
 #include "core/autograd.h"
 #include "core/gradcheck.h"
+#include "core/ops.h"
 #include "layers/sequential.h"
 #include "layers/svd_linear.h"
 #include "tests/catch.h"
@@ -113,4 +114,29 @@ TEST_CASE("SVDLinear learns", "[svd_linear][gradcheck]") {
   thin->forward(x).backward(Tensor::randn({3, 4}));
   for (const auto& [name, parameter] : thin->parameters()) CHECK(parameter.has_grad());
   CHECK(x.has_grad());
+}
+
+TEST_CASE("compress decomposes large layers by their first singular values", "[svd_linear]") {
+  manual_seed(4);
+  nn::Sequential net(std::make_shared<nn::Linear>(2048, 2048));
+  Tensor before = dynamic_cast<nn::Linear&>(net[0]).weight;
+  // A weight of rank 12 and a little noise, so that the first values stand out.
+  const NoGradGuard guard;
+  const Tensor a = Tensor::randn({2048, 12}), b = Tensor::randn({12, 2048}), ab = matmul(a, b);
+  for (std::size_t i = 0; i < before.data().size(); ++i) before.data()[i] += ab.data()[i];
+  const auto report = nn::compress(net, {.t = 12});
+  REQUIRE(report.size() == 1);
+  CHECK(report[0].energy > 0.99);
+  CHECK(report[0].energy < 1);
+  const auto& thin = dynamic_cast<nn::SVDLinear&>(net[0]);
+  CHECK(thin.v.shape() == Shape{2048, 12});
+  CHECK(thin.u.shape() == Shape{12, 2048});
+  const Tensor w = matmul(thin.v, thin.u);
+  double error = 0, all = 0;
+  for (std::size_t i = 0; i < before.data().size(); ++i) {
+    const double value = static_cast<double>(before.data()[i]);
+    error += std::pow(value - static_cast<double>(w.data()[i]), 2);
+    all += value * value;
+  }
+  CHECK(std::sqrt(error / all) == Approx(report[0].error()).epsilon(1e-2));
 }
