@@ -31,7 +31,7 @@ COLD := $(wildcard core/serialize.cpp \
 # What lessons 01 to 05 do not need has an archive of its own: the demo need not wait for it.
 LATER := $(wildcard layers/inference.cpp layers/svd_linear.cpp layers/local_response_norm.cpp \
   detection/ro*.cpp detection/region*.cpp detection/spatial_pyramid_pool.cpp \
-  detection/proposals/*.cpp detection/training/starting_network.cpp \
+  detection/proposals/*.cpp detection/training/starting_network.cpp detection/training/region_task.cpp \
   $(addprefix detection/models/,vgg16.cpp mobilenet_v1.cpp classifier.cpp region_head.cpp rpn.cpp \
     fast_rcnn.cpp faster_rcnn.cpp))
 

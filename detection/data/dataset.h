@@ -33,4 +33,11 @@ class Dataset {
   virtual const std::vector<std::string>& class_names() const = 0;
 };
 
+/// The truths of all its images, which are read or drawn for it.
+inline std::vector<Target> targets_of(const Dataset& dataset) {
+  std::vector<Target> targets;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) targets.push_back(dataset.get(i).target);
+  return targets;
+}
+
 }  // namespace boxgrad::detection

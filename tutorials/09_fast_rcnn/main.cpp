@@ -8,17 +8,13 @@
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/report.h"
-#include "detection/data/fashion_scenes.h"
 #include "detection/data/transforms.h"
 #include "detection/draw.h"
 #include "detection/models/fast_rcnn.h"
-#include "detection/models/vgg16.h"
-#include "detection/proposals/proposal_cache.h"
 #include "detection/proposals/proposals.h"
-#include "detection/proposals/with_proposals.h"
 #include "detection/training/evaluate.h"
+#include "detection/training/region_task.h"
 #include "detection/training/run_report.h"
-#include "detection/training/starting_network.h"
 #include "layers/count.h"
 #include "layers/schedule.h"
 #include "layers/sgd.h"
@@ -33,12 +29,6 @@ struct Settings {
   double rate = 0.01, lambda = 1;
   std::string selection = "sampled", freeze = "conv1_2";
 };
-
-std::vector<Target> targets_of(const Dataset& dataset) {
-  std::vector<Target> targets;
-  for (std::int64_t i = 0; i < dataset.size(); ++i) targets.push_back(dataset.get(i).target);
-  return targets;
-}
 
 /// The regions of a step on their images: chosen objects green, chosen background red.
 Image regions_sheet(const RegionStep& step, const std::vector<Sample>& samples) {
@@ -72,33 +62,23 @@ int main(int argc, char** argv) {
                  "the last layer that stays as it is");
   return program.run(argc, argv, [&] {
     const bool quick = program.quick();
-    if (quick) settings.scenes = 20, settings.iterations = 10;
+    if (quick) settings.iterations = 10;
     const auto out = program.out();
     std::filesystem::create_directories(out / "images");
 
-    // 1. Scenes, and where objects may be.
-    const FashionScenes scenes(FashionScenes::Split::train, 7, settings.scenes);
-    const FashionScenes val(FashionScenes::Split::val, FashionScenes::kValSeed, quick ? 10 : 500);
-    const auto search = selective_search_method(SelectiveSearchOptions::preset("fast"));
-    const auto proposals = cached_proposals(val, search, out / "cache", "val");
-    const WithProposals train_set(
-        scenes, cached_proposals(scenes, search, out / "cache", concat("train", settings.scenes)));
-    const WithProposals val_set(val, proposals);
-    const auto score = proposal_scores(proposals, targets_of(val), std::vector<std::int64_t>{1000});
+    // 1. Scenes, where objects may be, and (2.) a network that has seen such things before.
+    const RegionTask task(
+        out.parent_path() / "region_task",
+        quick ? RegionTaskOptions::quick() : RegionTaskOptions{.train_scenes = settings.scenes});
+    const auto score = proposal_scores(task.val.proposals(), targets_of(task.val),
+                                       std::vector<std::int64_t>{1000});
     std::printf("selective search: %.0f boxes an image, recall %.3f\n", score[0].mean_boxes,
                 score[0].recall);
-
-    // 2. A network that has seen such things before.
-    const auto backbone =
-        std::make_shared<Vgg16>(Vgg16Options{.width = 0.25, .outputs = {"conv4_3"}});
-    const double start_s = starting_network(
-        backbone, scenes, out / (quick ? "quick.safetensors" : "start.safetensors"),
-        {.steps = quick ? 5 : 1500});
-    if (start_s > 0) std::printf("starting network: %.0f s\n", start_s);
+    const auto backbone = task.backbone();
 
     // 3. Fast R-CNN on top of it.
     if (settings.freeze != "none") backbone->freeze_through(settings.freeze);
-    FastRcnnOptions options{.num_classes = std::int64_t(scenes.class_names().size()),
+    FastRcnnOptions options{.num_classes = task.num_classes(),
                             .pool = 5,
                             .scale = 1. / 8,
                             .head = {.hidden = {256, 256}, .dropout = 0},
@@ -109,13 +89,8 @@ int main(int argc, char** argv) {
       options.regions.negative_low = 0;
     }
     FastRcnn model(backbone, options);
-    std::vector<Regions> regions;  // of which class's boxes are how far off?
-    for (std::int64_t i = 0; i < std::min<std::int64_t>(300, train_set.size()); ++i) {
-      const Sample sample = train_set.get(i);
-      regions.push_back(label_regions(sample.proposals, sample.target, options.regions));
-    }
-    model.set_target_statistics(target_statistics(regions, options.num_classes));
-    const std::vector<Sample> two{train_set.get(0), train_set.get(1)};
+    model.set_target_statistics(dataset_target_statistics(task.train, options.regions));
+    const std::vector<Sample> two{task.train.get(0), task.train.get(1)};
     Random random(program.seed());
     const DetectorLoss first = model.loss(collate(two), random);
     std::cout << "two images: " << model.last_step().labels.size() << " labelled regions, "
@@ -143,14 +118,14 @@ int main(int argc, char** argv) {
       return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
     };
     RunResult result;
-    result.training = train(model, sgd, train_set, flips, {}, training, &val_set);
+    result.training = train(model, sgd, task.train, flips, {}, training, &task.val);
 
     // 5. How good is it, and how fast?
-    Progress progress("validation", val.size());
+    Progress progress("validation", task.val.size());
     result.answers =
-        detect_all(model, val_set, {}, -1, 8, [&](std::int64_t done) { progress.update(done); });
-    const double ms = 1e3 * progress.seconds() / double(val.size());
-    result.class_names = scenes.class_names();
+        detect_all(model, task.val, {}, -1, 8, [&](std::int64_t done) { progress.update(done); });
+    const double ms = 1e3 * progress.seconds() / double(task.val.size());
+    result.class_names = task.val.class_names();
     result.evaluation =
         evaluate_detections(result.answers.detections, result.answers.targets, options.num_classes);
     result.parameters = model.parameter_count();
@@ -161,7 +136,7 @@ int main(int argc, char** argv) {
     model.fold_target_statistics();  // the model as the published ones are saved
 
     Report report("09 Fast R-CNN");
-    add_run_sections(report, result, val_set, out);
+    add_run_sections(report, result, task.val, out);
     report.section("What it learned from")
         .picture({"images/regions.png", "The regions of one step: objects green, background red."})
         .write(out / "index.html");

@@ -1,0 +1,80 @@
+#include "detection/training/region_task.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#include "core/check.h"
+#include "core/random.h"
+#include "detection/proposals/proposal_cache.h"
+#include "detection/training/starting_network.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+/// Its random weights do not depend on what was drawn before.
+std::shared_ptr<Vgg16> task_backbone() {
+  const Random before = default_random();
+  manual_seed(0);
+  auto backbone = std::make_shared<Vgg16>(Vgg16Options{.width = 0.25, .outputs = {"conv4_3"}});
+  default_random() = before;
+  return backbone;
+}
+
+}  // namespace
+
+RegionTask::RegionTask(const std::filesystem::path& folder, const RegionTaskOptions& options)
+    : train_scenes(FashionScenes::Split::train, options.train_seed, options.train_scenes),
+      val_scenes(FashionScenes::Split::val, options.val_seed, options.val_scenes),
+      train(train_scenes,
+            proposals(train_scenes, folder,
+                      concat("train_", options.train_scenes, "_seed_", options.train_seed))),
+      val(val_scenes, proposals(val_scenes, folder,
+                                concat("val_", options.val_scenes, "_seed_", options.val_seed))) {
+  const Random before = default_random();
+  const auto backbone = task_backbone();
+  start_seconds_ =
+      starting_network(backbone, train_scenes,
+                       folder / concat("start_", options.train_scenes, "_seed_", options.train_seed,
+                                       "_steps_", options.start_steps, ".safetensors"),
+                       {.steps = options.start_steps});
+  start_ = backbone->state_dict();
+  default_random() = before;  // the same, whether the file was there or not
+}
+
+std::shared_ptr<Vgg16> RegionTask::backbone() const {
+  auto backbone = task_backbone();
+  backbone->load_state_dict(start_);
+  return backbone;
+}
+
+std::vector<Tensor> RegionTask::proposals(const FashionScenes& scenes,
+                                          const std::filesystem::path& folder,
+                                          const std::string& name) {
+  ProposalMethod search = selective_search_method(SelectiveSearchOptions::preset("fast"));
+  std::atomic<bool> computed = false;
+  const auto propose = search.propose;
+  search.propose = [&](const Sample& sample, std::int64_t index) {
+    computed = true;
+    return propose(sample, index);
+  };
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<Tensor> boxes = cached_proposals(scenes, search, folder, name);
+  if (computed)
+    proposal_seconds_ +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return boxes;
+}
+
+TargetStatistics dataset_target_statistics(const Dataset& dataset, const RegionOptions& options,
+                                           std::int64_t images) {
+  std::vector<Regions> regions;
+  for (std::int64_t i = 0; i < std::min(images, dataset.size()); ++i) {
+    const Sample sample = dataset.get(i);
+    regions.push_back(label_regions(sample.proposals, sample.target, options));
+  }
+  return target_statistics(regions, static_cast<std::int64_t>(dataset.class_names().size()));
+}
+
+}  // namespace boxgrad::detection
