@@ -17,7 +17,7 @@ namespace boxgrad::detection {
 struct RegionTaskOptions {
   std::int64_t train_scenes = 2000, val_scenes = FashionScenes::kValSize;
   std::uint64_t train_seed = 7, val_seed = FashionScenes::kValSeed;
-  std::int64_t start_steps = 1500;  ///< of the starting network's training
+  std::int64_t start_steps = 3000;  ///< of the starting network's training
 
   /// A handful of everything, which shows in seconds that a program runs.
   static RegionTaskOptions quick() {
