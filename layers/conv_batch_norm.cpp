@@ -8,6 +8,7 @@
 #include "core/blas.h"
 #include "core/check.h"
 #include "layers/kernels/batch_moments.h"
+#include "layers/kernels/depthwise.h"
 #include "layers/kernels/pointwise.h"
 #include "layers/kernels/scratch.h"
 
@@ -24,9 +25,11 @@ std::int64_t product_rows(const ConvShape& s, const RowProduct& multiply) {
   return (multiply.block(s.out_pixels()) + block - 1) / block * block;
 }
 
-/// z = x w, and the moments of z about `origin`.
-ChannelSums multiply_and_sum(const ConvShape& s, const Scalar* x, const Scalar* w,
-                             const Scalar* origin, Scalar* z) {
+/// z = x w, and the moments of z about its first row `origin`, which is therefore computed first.
+ChannelSums multiply_and_sum(const ConvShape& s, const Scalar* x, const Scalar* w, Scalar* origin,
+                             Scalar* z) {
+  gemm_serial(Trans::no, Trans::no, 1, s.out_c, s.in_c, 1, x, s.in_c, w, s.out_c, 0, origin,
+              s.out_c);
   BlockSums sums(s.out_pixels(), s.out_c);
   const RowProduct multiply(s.in_c, s.out_c, w, false);
   parallel_for(
@@ -110,12 +113,90 @@ void products_at_once(const Saved& f, const InputGradient& terms, const Scalar* 
   }
 }
 
+/// z = x * w, each channel by itself, and the moments of z.
+ChannelSums filter_and_sum(const ConvShape& s, const Scalar* x, const Scalar* w, Scalar* origin,
+                           Scalar* z) {
+  const RowWalker walk(s);
+  depthwise_forward_row(s, walk, 0, x, w, z);
+  std::copy_n(z, s.out_c, origin);
+  const std::int64_t rows = depthwise_rows_per_chunk(s.out_w * s.out_c);
+  BlockSums sums(s.out_pixels(), s.out_c, rows * s.out_w);
+  parallel_for(s.batch * s.out_h, rows, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) depthwise_forward_row(s, walk, row, x, w, z);
+    sums.fill(begin * s.out_w, end * s.out_w,
+              [&](std::int64_t pixel, std::int64_t pixels, Scalar* first, Scalar* second) {
+                kernels::moment_sums(z + pixel * s.out_c, origin, pixels, s.out_c, first, second);
+              });
+  });
+  return sums.total();
+}
+
+/// dx and dw (either may be null) of a depthwise convolution, a row of dz at a time: it goes into
+/// dw, and into the rows of dx that then have all they need. A part is a stretch of one image;
+/// where two meet, both compute the few rows of dz that both read.
+void filter_gradients_by_row(const Saved& f, const InputGradient& terms, const Scalar* dy,
+                             GradSlot* dx, GradSlot* dw) {
+  ConvShape one = f.s;  // an image by itself, with a dz of its own
+  one.batch = 1;
+  const std::int64_t images = f.s.batch, per_image = (7 + images) / images;
+  const std::int64_t parts = images * per_image, size = one.weights();
+  const std::int64_t in_row = one.in_w * one.in_c, out_row = one.out_w * one.out_c;
+  const RowWalker walk(one);
+  const DepthwiseInputGradient input_gradient(one, f.w.data().data());
+  const auto [dx_data, dx_beta] = dx ? dx->target() : GradSlot::Target{nullptr, 0};
+  Scratch partial(dw ? parts * size : 0);
+  Scalar* sums = partial.data();
+  parallel_for(
+      parts, 1, [&, dx_data = dx_data, dx_beta = dx_beta](std::int64_t part, std::int64_t) {
+        const std::int64_t image = part / per_image, k = part % per_image;
+        const auto stretch = [&](std::int64_t rows) {
+          return Range{k * rows / per_image, (k + 1) * rows / per_image};
+        };
+        const Range own = stretch(one.out_h), inputs = stretch(dx ? one.in_h : 0);
+        Range needed = own;
+        if (inputs.begin < inputs.end) {
+          const Range read = input_gradient.reads(inputs.begin, inputs.end);
+          if (read.begin < read.end)
+            needed = {std::min(own.begin, read.begin), std::max(own.end, read.end)};
+        }
+        Scratch gradient(one.out_h * out_row);
+        Scalar* dz = gradient.data();
+        Scalar* sum = sums + part * size;
+        if (dw) std::fill_n(sum, size, Scalar{0});
+        const Scalar* x = f.x.data().data() + image * one.in_h * in_row;
+        std::int64_t next = inputs.begin;                   // the first row of dx that is not done
+        const auto finish_rows = [&](std::int64_t known) {  // dz is known up to there
+          for (; next < inputs.end && input_gradient.reads(next, next + 1).end <= known; ++next)
+            input_gradient(next, dz, dx_beta, dx_data + image * one.in_h * in_row);
+        };
+        for (std::int64_t row = needed.begin; row < needed.end; ++row) {
+          const std::int64_t pixel = (image * one.out_h + row) * one.out_w;
+          output_gradient(f, terms, dy, pixel, pixel + one.out_w, dz + row * out_row);
+          if (dw && row >= own.begin && row < own.end)
+            depthwise_weight_gradient_row(one, walk, row, x, dz, sum);
+          finish_rows(row + 1);
+        }
+        finish_rows(one.out_h);
+      });
+  if (!dw) return;
+  dw->accumulate([&](std::size_t i) {
+    Scalar sum = 0;
+    for (std::int64_t part = 0; part < parts; ++part)
+      sum += sums[part * size + static_cast<std::int64_t>(i)];
+    return sum;
+  });
+}
+
+bool is_depthwise(const ConvShape& s) { return conv_algorithm_covers(ConvAlgorithm::depthwise, s); }
+
 }  // namespace
 
 bool conv2d_batch_norm_fuses(const ConvShape& shape, const Conv2dOptions& conv_options) {
-  return conv_algorithm_covers(ConvAlgorithm::pointwise, shape) &&
-         (conv_options.algorithm == ConvAlgorithm::automatic ||
-          conv_options.algorithm == ConvAlgorithm::pointwise);
+  const ConvAlgorithm algorithm = conv_options.algorithm == ConvAlgorithm::automatic
+                                      ? choose_conv_algorithm(shape)
+                                      : conv_options.algorithm;
+  return (algorithm == ConvAlgorithm::pointwise || algorithm == ConvAlgorithm::depthwise) &&
+         conv_algorithm_covers(algorithm, shape);
 }
 
 Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& gamma,
@@ -136,13 +217,12 @@ Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& ga
         "conv2d_batch_norm: needs at least 2 positions to have a variance, got x of shape ",
         x.shape());
 
-  // Moments are taken about the first row of z, which is therefore computed first.
+  const bool depthwise = is_depthwise(s);
   Tensor z = Tensor::empty({s.batch, s.out_h, s.out_w, s.out_c});
   const Scalar *in = x.data().data(), *w = weight.data().data();
   std::vector<Scalar> origin(static_cast<std::size_t>(s.out_c));
-  gemm_serial(Trans::no, Trans::no, 1, s.out_c, s.in_c, 1, in, s.in_c, w, s.out_c, 0, origin.data(),
-              s.out_c);
-  const ChannelSums moments = multiply_and_sum(s, in, w, origin.data(), z.data().data());
+  const ChannelSums moments =
+      (depthwise ? filter_and_sum : multiply_and_sum)(s, in, w, origin.data(), z.data().data());
   Affine affine = kernels::batch_statistics(moments, origin.data(), s.out_pixels(), norm_options,
                                             running_mean, running_var);
   affine.set_scale(gamma.data().data(), beta.data().data());
@@ -156,25 +236,29 @@ Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& ga
 
   Saved saved{s, norm_options.activation, x.detach(), weight.detach(), z, std::move(affine)};
   if (ops_are_observed())
-    remark_on_op("pointwise: a matrix product over all pixels, summed up while it is in cache");
-  return from_op(
-      "conv2d_batch_norm", y, {x, weight, gamma, beta},
-      [f = std::move(saved), dx = x.grad_slot(), dw = weight.grad_slot(),
-       dgamma = gamma.grad_slot(), dbeta = beta.grad_slot()](const Tensor& dy) {
-        const std::int64_t rows = f.s.out_pixels(), channels = f.s.out_c;
-        const Scalar *z = f.z.data().data(), *g = dy.data().data();
-        ChannelSums sums = kernels::channel_sums(
-            rows, channels,
-            [&](std::int64_t row, std::int64_t count, Scalar* first, Scalar* second) {
-              kernels::gradient_sums(f.activation, z + row * channels, g + row * channels,
-                                     f.affine.pointers(), count, channels, first, second);
-            });
-        kernels::weight_gradients(sums, f.affine, dgamma.get(), dbeta.get());
-        if (!dx && !dw) return;
-        const InputGradient terms = kernels::input_gradient(sums, f.affine, rows, true);
-        const bool many_rows = rows >= 16 * f.s.in_c;
-        (many_rows ? products_by_block : products_at_once)(f, terms, g, dx.get(), dw.get());
-      });
+    remark_on_op(
+        depthwise ? "depthwise: each channel has its own filter, summed up while it is in cache"
+                  : "pointwise: a matrix product over all pixels, summed up while it is in cache");
+  return from_op("conv2d_batch_norm", y, {x, weight, gamma, beta},
+                 [f = std::move(saved), dx = x.grad_slot(), dw = weight.grad_slot(),
+                  dgamma = gamma.grad_slot(), dbeta = beta.grad_slot()](const Tensor& dy) {
+                   const std::int64_t rows = f.s.out_pixels(), channels = f.s.out_c;
+                   const Scalar *z = f.z.data().data(), *g = dy.data().data();
+                   ChannelSums sums = kernels::channel_sums(
+                       rows, channels,
+                       [&](std::int64_t row, std::int64_t count, Scalar* first, Scalar* second) {
+                         kernels::gradient_sums(f.activation, z + row * channels,
+                                                g + row * channels, f.affine.pointers(), count,
+                                                channels, first, second);
+                       });
+                   kernels::weight_gradients(sums, f.affine, dgamma.get(), dbeta.get());
+                   if (!dx && !dw) return;
+                   const InputGradient terms = kernels::input_gradient(sums, f.affine, rows, true);
+                   const bool many_rows = rows >= 16 * f.s.in_c;
+                   (is_depthwise(f.s) ? filter_gradients_by_row
+                    : many_rows       ? products_by_block
+                                      : products_at_once)(f, terms, g, dx.get(), dw.get());
+                 });
 }
 
 }  // namespace boxgrad

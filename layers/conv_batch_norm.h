@@ -14,13 +14,14 @@ namespace boxgrad {
 ///   backward   a block of dz = dloss/dz is computed, multiplied into dx and dw, and forgotten: the
 ///              whole dz is never written, and never read twice
 ///
-/// Covers convolutions that are one matrix product (ConvAlgorithm::pointwise); others, and those
-/// that are forced to another algorithm, are done as the two ops. conv_options.bias and .activation
-/// are ignored.
+/// Covers convolutions that are one matrix product (ConvAlgorithm::pointwise), and depthwise ones,
+/// where a block is a row of the map: both are half of a MobileNet. Others, and those that are
+/// forced to another algorithm, are done as the two ops. conv_options.bias and .activation are
+/// ignored.
 ///
-/// x              [N, H, W, C_in];  weight  [1, 1, C_in, C_out];  gamma, beta  [C_out]
-/// running_*      [C_out], as in batch_norm
-/// throws         std::invalid_argument as conv2d and batch_norm do
+/// x              [N, H, W, C_in];  weight  [1, 1, C_in, C_out] or depthwise, [KH, KW, 1, C];
+/// gamma, beta  [C_out] running_*      [C_out], as in batch_norm throws std::invalid_argument as
+/// conv2d and batch_norm do
 Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& gamma,
                          const Tensor& beta, Tensor running_mean, Tensor running_var,
                          const Conv2dOptions& conv_options, const BatchNormOptions& norm_options);

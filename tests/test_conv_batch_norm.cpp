@@ -17,7 +17,8 @@ std::vector<Tensor> run(bool fused, const Shape& x_shape, std::int64_t out, cons
                         const Conv2dOptions& conv, Activation activation) {
   Random random(5);
   Tensor x = Tensor::randn(x_shape, random) + Scalar(2);  // a mean far from 0
-  Tensor w = Tensor::randn({kernel.h, kernel.w, x_shape[3], out}, random) * Scalar(0.2);
+  Tensor w =
+      Tensor::randn({kernel.h, kernel.w, x_shape[3] / conv.groups, out}, random) * Scalar(0.2);
   Tensor gamma = Tensor::randn({out}, random), beta = Tensor::randn({out}, random) + Scalar(1);
   Tensor mean({out}), var = Tensor::ones({out});
   for (Tensor* t : {&x, &w, &gamma, &beta}) *t = t->detach(), t->requires_grad_();
@@ -56,7 +57,53 @@ TEST_CASE("conv2d_batch_norm equals conv2d and batch_norm", "[conv_batch_norm]")
   CHECK_FALSE(conv2d_batch_norm_fuses(one, {.algorithm = ConvAlgorithm::direct}));
 }
 
+TEST_CASE("conv2d_batch_norm equals the two ops where each channel has its own filter",
+          "[conv_batch_norm]") {
+  const double tolerance = sizeof(Scalar) == 4 ? 2e-5 : 1e-12;
+  const auto check_same = [&](const Shape& x, PerAxis kernel, Conv2dOptions conv) {
+    INFO("x " << x << ", kernel " << kernel.h << " x " << kernel.w << ", stride " << conv.stride.h
+              << " x " << conv.stride.w << ", dilation " << conv.dilation.h);
+    conv.groups = x[3];
+    REQUIRE(conv2d_batch_norm_fuses(conv_shape(x, {kernel.h, kernel.w, 1, x[3]}, conv), conv));
+    const auto fused = run(true, x, x[3], kernel, conv, Activation::relu);
+    const auto apart = run(false, x, x[3], kernel, conv, Activation::relu);
+    for (std::size_t i = 0; i < fused.size(); ++i) {
+      INFO("result " << i);
+      CHECK(relative_error(fused[i], apart[i]) < tolerance);
+    }
+  };
+  for (const std::int64_t images : {1, 3, 8, 9})  // stretches of an image, whole images
+    for (const std::int64_t channels : {1, 6, 40}) {
+      check_same({images, 9, 10, channels}, 3, {.padding = 1});
+      check_same({images, 9, 10, channels}, 3, {.stride = 2, .padding = 1});
+      check_same({images, 3, 40, channels}, 3, {.padding = 1});  // fewer rows than stretches
+    }
+  check_same({2, 40, 17, 16}, 3, {.padding = 1});
+  check_same({2, 40, 17, 16}, 3, {.stride = 2});  // no padding: some inputs are never read
+  check_same({2, 12, 9, 8}, {5, 3}, {.stride = {3, 1}, .padding = {1, 2}});
+  check_same({2, 14, 11, 8}, 3, {.padding = 2, .dilation = 2});
+  check_same({2, 7, 7, 8}, 1, {.stride = 2});  // taps that most rows never meet
+  check_same({1, 2, 2, 4}, 3, {.padding = 1});
+  const ConvShape s = conv_shape({2, 9, 8, 4}, {3, 3, 1, 4}, {.groups = 4});
+  CHECK(conv2d_batch_norm_fuses(s, {.algorithm = ConvAlgorithm::depthwise}));
+  CHECK_FALSE(conv2d_batch_norm_fuses(s, {.algorithm = ConvAlgorithm::direct}));
+}
+
 TEST_CASE("conv2d_batch_norm gradient", "[conv_batch_norm][gradcheck]") {
+  for (const std::int64_t stride : {1, 2}) {  // depthwise
+    Random random(4);
+    const Tensor x = Tensor::randn({2, 5, 4, 3}, random), w = Tensor::randn({3, 3, 1, 3}, random);
+    const Tensor gamma({3}, {Scalar(0.1), Scalar(0.1), Scalar(0.1)});
+    const Tensor beta({3}, {Scalar(3), Scalar(-3), Scalar(9)});
+    check_gradients(
+        [&](const auto& t) {
+          return conv2d_batch_norm(t[0], t[1], t[2], t[3], Tensor({3}), Tensor::ones({3}),
+                                   {.stride = stride, .padding = 1, .groups = 3},
+                                   {.activation = Activation::relu6});
+        },
+        {x, w, gamma, beta});
+  }
+
   Random random(3);
   for (const Shape& shape : {Shape{2, 3, 2, 3}, Shape{1, 8, 9, 2}})
     for (const Activation activation : {Activation::none, Activation::relu, Activation::relu6}) {
@@ -75,36 +122,45 @@ TEST_CASE("conv2d_batch_norm gradient", "[conv_batch_norm][gradcheck]") {
 }
 
 TEST_CASE("conv2d_batch_norm: only the gradients that are wanted", "[conv_batch_norm]") {
-  const auto once = [](int wanted) {
+  const auto once = [](int wanted, bool depthwise) {
     Random random(7);
-    std::vector<Tensor> t = {Tensor::randn({2, 9, 8, 4}, random),
-                             Tensor::randn({1, 1, 4, 5}, random), Tensor::randn({5}, random),
-                             Tensor::randn({5}, random)};
+    const std::int64_t in = depthwise ? 5 : 4;
+    std::vector<Tensor> t = {
+        Tensor::randn({2, 9, 8, in}, random),
+        Tensor::randn(depthwise ? Shape{3, 3, 1, 5} : Shape{1, 1, 4, 5}, random),
+        Tensor::randn({5}, random), Tensor::randn({5}, random)};
     for (int i = 0; i < 4; ++i)
       if (wanted & (1 << i)) t[static_cast<std::size_t>(i)].requires_grad_();
-    const Tensor y =
-        conv2d_batch_norm(t[0], t[1], t[2], t[3], Tensor({5}), Tensor::ones({5}), {}, {});
+    const Tensor y = conv2d_batch_norm(t[0], t[1], t[2], t[3], Tensor({5}), Tensor::ones({5}),
+                                       {.groups = depthwise ? 5 : 1}, {});
     y.backward(Tensor::randn(y.shape(), random));
     return t;
   };
-  const auto all = once(15);
-  for (int i = 0; i < 4; ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    const auto one = once(1 << i);
-    CHECK(relative_error(one[k].grad(), all[k].grad()) == 0);
-    CHECK_FALSE(one[(k + 1) % 4].has_grad());
+  for (const bool depthwise : {false, true}) {
+    const auto all = once(15, depthwise);
+    for (int i = 0; i < 4; ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      const auto one = once(1 << i, depthwise);
+      CHECK(relative_error(one[k].grad(), all[k].grad()) == 0);
+      CHECK_FALSE(one[(k + 1) % 4].has_grad());
+    }
   }
 }
 
 TEST_CASE("conv2d_batch_norm gives the same bits for any number of threads",
           "[conv_batch_norm][threads]") {
   const int before = num_threads();
-  std::vector<Tensor> first;
-  for (const int threads : {1, 2, 3, 4, 8}) {
-    set_num_threads(threads);
-    const auto got = run(true, {3, 61, 90, 20}, 40, 1, {}, Activation::relu);
-    if (first.empty()) first = got;
-    for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i].to_vector() == first[i].to_vector());
+  for (const bool depthwise : {false, true}) {
+    std::vector<Tensor> first;
+    for (const int threads : {1, 2, 3, 4, 8}) {
+      set_num_threads(threads);
+      const auto got = depthwise
+                           ? run(true, {3, 61, 40, 20}, 20, 3, {.padding = 1, .groups = 20}, {})
+                           : run(true, {3, 61, 90, 20}, 40, 1, {}, Activation::relu);
+      if (first.empty()) first = got;
+      for (std::size_t i = 0; i < got.size(); ++i)
+        CHECK(got[i].to_vector() == first[i].to_vector());
+    }
   }
   set_num_threads(before);
 }

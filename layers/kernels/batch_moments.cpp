@@ -4,8 +4,8 @@
 
 namespace boxgrad::kernels {
 
-BlockSums::BlockSums(std::int64_t rows, std::int64_t channels)
-    : block_(rows_per_block(channels)),
+BlockSums::BlockSums(std::int64_t rows, std::int64_t channels, std::int64_t block)
+    : block_(block),
       channels_(channels),
       partial_(static_cast<std::size_t>((rows + block_ - 1) / block_ * 2 * channels)) {}
 

@@ -26,14 +26,16 @@ struct ChannelSums {
   std::vector<double> first, second;
 };
 
-/// Two sums per channel and block of rows_per_block(channels) rows: whoever has a block at hand
-/// fills in its sums, total() adds them in double and in order.
+/// Two sums per channel and block of rows: whoever has a block at hand fills in its sums, total()
+/// adds them in double and in order.
 class BlockSums {
  public:
-  BlockSums(std::int64_t rows, std::int64_t channels);
+  BlockSums(std::int64_t rows, std::int64_t channels)
+      : BlockSums(rows, channels, rows_per_block(channels)) {}
+  BlockSums(std::int64_t rows, std::int64_t channels, std::int64_t block);
 
   /// kernel(first row, rows, first sums, second sums) for the blocks that begin at rows
-  /// begin..end-1; `begin` is a multiple of rows_per_block.
+  /// begin..end-1; `begin` is a multiple of the block.
   template <class Kernel>
   void fill(std::int64_t begin, std::int64_t end, Kernel kernel) {
     for (std::int64_t row = begin; row < end; row += block_) {

@@ -99,62 +99,85 @@ void correlate_row(const RowWalker& walk, const Scalar* x, const Scalar* w, std:
   });
 }
 
-/// Rows of a map per chunk of a parallel_for: about as many numbers as an elementwise chunk.
-std::int64_t rows_per_chunk(std::int64_t numbers_per_row) {
+}  // namespace
+
+std::int64_t depthwise_rows_per_chunk(std::int64_t numbers_per_row) {
   return std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, numbers_per_row));
 }
 
-}  // namespace
+void depthwise_forward_row(const ConvShape& s, const RowWalker& walk, std::int64_t row,
+                           const Scalar* x, const Scalar* w, Scalar* y) {
+  correlate_row(walk, x, w, s.in_c, row / s.out_h, row % s.out_h, 0, y + row * s.out_w * s.out_c,
+                s.out_c);
+}
 
 void depthwise_forward(const ConvShape& s, const Scalar* x, const Scalar* w,
                        const BiasActivation& epilogue, Scalar* y) {
   const RowWalker walk(s);
   const std::int64_t row_size = s.out_w * s.out_c;
-  parallel_for(s.batch * s.out_h, rows_per_chunk(row_size), [&](auto begin, auto end) {
+  parallel_for(s.batch * s.out_h, depthwise_rows_per_chunk(row_size), [&](auto begin, auto end) {
     for (std::int64_t row = begin; row < end; ++row) {
-      Scalar* y_row = y + row * row_size;
-      correlate_row(walk, x, w, s.in_c, row / s.out_h, row % s.out_h, 0, y_row, s.out_c);
-      epilogue.apply(y_row, s.out_w, s.out_c);
+      depthwise_forward_row(s, walk, row, x, w, y);
+      epilogue.apply(y + row * row_size, s.out_w, s.out_c);
     }
   });
 }
 
-void depthwise_input_gradient(const ConvShape& s, const Scalar* dy, const Scalar* w, Scalar beta,
-                              Scalar* dx) {
-  const std::int64_t channels = s.in_c;
+DepthwiseInputGradient::DepthwiseInputGradient(const ConvShape& s, const Scalar* w)
+    : s_(s), turned_(s.taps() * s.in_c) {
   const auto row_phases = gradient_phases(s.in_h, s.kernel_h, s.stride_h, s.pad_top, s.dilation_h);
   const auto col_phases = gradient_phases(s.in_w, s.kernel_w, s.stride_w, s.pad_left, s.dilation_w);
-
-  // Every pair of phases has its taps turned round; together they are the whole filter.
-  struct Pair {
-    RowWalker walk;
-    Scalar* w;
-  };
-  std::vector<Pair> pairs;
-  Scratch turned(s.taps() * channels);
-  Scalar* next = turned.data();
+  col_phases_ = static_cast<std::int64_t>(col_phases.size());
+  Scalar* next = turned_.data();
   for (const GradientPhase& rows : row_phases)
     for (const GradientPhase& cols : col_phases) {
-      pairs.push_back({RowWalker(gradient_shape(s, rows, cols)), next});
+      pairs_.push_back({RowWalker(gradient_shape(s, rows, cols)), next});
       for (std::int64_t jh = 0; jh < rows.taps; ++jh)
-        for (std::int64_t jw = 0; jw < cols.taps; ++jw, next += channels) {
+        for (std::int64_t jw = 0; jw < cols.taps; ++jw, next += s.in_c) {
           const std::int64_t kh = rows.last_tap - jh * rows.tap_step;
           const std::int64_t kw = cols.last_tap - jw * cols.tap_step;
-          std::copy_n(w + (kh * s.kernel_w + kw) * channels, channels, next);
+          std::copy_n(w + (kh * s.kernel_w + kw) * s.in_c, s.in_c, next);
         }
     }
+}
 
-  const std::int64_t row_size = s.in_w * channels;
-  const auto col_count = static_cast<std::int64_t>(col_phases.size());
-  parallel_for(s.batch * s.in_h, rows_per_chunk(row_size), [&](auto begin, auto end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t n = row / s.in_h, ih = row % s.in_h;
-      for (std::int64_t col = 0; col < col_count; ++col) {
-        const Pair& pair = pairs[static_cast<std::size_t>(ih % s.stride_h * col_count + col)];
-        correlate_row(pair.walk, dy, pair.w, channels, n, ih / s.stride_h, beta,
-                      dx + row * row_size + col * channels, s.stride_w * channels);
-      }
-    }
+void DepthwiseInputGradient::operator()(std::int64_t row, const Scalar* dy, Scalar beta,
+                                        Scalar* dx) const {
+  const std::int64_t n = row / s_.in_h, ih = row % s_.in_h;
+  for (std::int64_t col = 0; col < col_phases_; ++col) {
+    const Pair& pair = pairs_[static_cast<std::size_t>(ih % s_.stride_h * col_phases_ + col)];
+    correlate_row(pair.walk, dy, pair.w, s_.in_c, n, ih / s_.stride_h, beta,
+                  dx + (row * s_.in_w + col) * s_.in_c, s_.stride_w * s_.in_c);
+  }
+}
+
+Range DepthwiseInputGradient::reads(std::int64_t begin, std::int64_t end) const {
+  // Row oh of dy reaches the rows oh * stride - pad .. that + (KH - 1) * dilation of dx.
+  const std::int64_t reach = (s_.kernel_h - 1) * s_.dilation_h;
+  const std::int64_t low = begin + s_.pad_top - reach, high = end - 1 + s_.pad_top;
+  const std::int64_t first = low <= 0 ? 0 : (low + s_.stride_h - 1) / s_.stride_h;
+  const std::int64_t last = high < 0 ? -1 : high / s_.stride_h;
+  return {std::min(first, s_.out_h), std::clamp(last + 1, std::min(first, s_.out_h), s_.out_h)};
+}
+
+void depthwise_input_gradient(const ConvShape& s, const Scalar* dy, const Scalar* w, Scalar beta,
+                              Scalar* dx) {
+  const DepthwiseInputGradient gradient(s, w);
+  parallel_for(s.batch * s.in_h, depthwise_rows_per_chunk(s.in_w * s.in_c),
+               [&](auto begin, auto end) {
+                 for (std::int64_t row = begin; row < end; ++row) gradient(row, dy, beta, dx);
+               });
+}
+
+void depthwise_weight_gradient_row(const ConvShape& s, const RowWalker& walk, std::int64_t row,
+                                   const Scalar* x, const Scalar* dy, Scalar* dw) {
+  const Scalar* dy_row = dy + row * s.out_w * s.out_c;
+  walk(x, row / s.out_h, row % s.out_h, [&](const OutputRun& run) {
+    for_each_pixel_group(run, [&]<int kPixels, int kTaps, int kStride>(std::int64_t p) {
+      accumulate<kPixels, kTaps, kStride>(run, s.in_c, run.x + p * run.x_pixel,
+                                          dy_row + (run.first + p) * s.out_c,
+                                          dw + run.tap * s.in_c);
+    });
   });
 }
 
@@ -171,16 +194,8 @@ void depthwise_weight_gradient(const ConvShape& s, const Scalar* x, const Scalar
   parallel_for(rows, per_part, [&](auto begin, auto end) {
     Scalar* sum = sums + begin / per_part * size;
     std::fill(sum, sum + size, Scalar{0});
-    for (std::int64_t row = begin; row < end; ++row) {
-      const Scalar* dy_row = dy + row * row_size;
-      walk(x, row / s.out_h, row % s.out_h, [&](const OutputRun& run) {
-        for_each_pixel_group(run, [&]<int kPixels, int kTaps, int kStride>(std::int64_t p) {
-          accumulate<kPixels, kTaps, kStride>(run, s.in_c, run.x + p * run.x_pixel,
-                                              dy_row + (run.first + p) * s.out_c,
-                                              sum + run.tap * s.in_c);
-        });
-      });
-    }
+    for (std::int64_t row = begin; row < end; ++row)
+      depthwise_weight_gradient_row(s, walk, row, x, dy, sum);
   });
   if (beta == 0) std::fill(dw, dw + size, Scalar{0});
   for (std::int64_t part = 0; part < parts; ++part)
