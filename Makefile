@@ -33,7 +33,8 @@ LATER := $(wildcard layers/inference.cpp layers/svd_linear.cpp layers/local_resp
   detection/ro*.cpp detection/region*.cpp detection/spatial_pyramid_pool.cpp \
   detection/proposals/*.cpp detection/training/starting_network.cpp detection/training/region_task.cpp \
   $(addprefix detection/training/,claims.cpp result_store.cpp) \
-  $(addprefix detection/models/,vgg16.cpp mobilenet_v1.cpp classifier.cpp region_head.cpp rpn.cpp \
+  $(addprefix detection/models/,vgg16.cpp caffenet.cpp vgg_cnn_m_1024.cpp mobilenet_v1.cpp \
+    classifier.cpp fc_classifier.cpp region_head.cpp rpn.cpp fast_rcnn_presets.cpp \
     fast_rcnn.cpp faster_rcnn.cpp))
 
 # All cores, unless the command line says otherwise (make -j1).
