@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "detection/data/preparation.h"
+#include "detection/models/fast_rcnn.h"
+#include "detection/training/trainer.h"
+#include "layers/schedule.h"
+#include "layers/sgd.h"
+#include "layers/svd_linear.h"
+
+namespace boxgrad::detection {
+
+/// A network of Fast R-CNN with everything that it is trained by, as data:
+///
+///   const FastRcnnPreset preset = fast_rcnn_preset("L", 20);
+///   const auto model = make_fast_rcnn(preset);
+///   model->load_partial(imagenet.state_dict());              // detection/models/fc_classifier.h
+///   model->set_target_statistics(...);                       // of the training set
+///   nn::SGD sgd(*model, preset.sgd);
+///   train(*model, sgd, dataset, preset.augmentation(), preset.preparation(), preset.training());
+struct FastRcnnPreset {
+  std::string name;     ///< as fast_rcnn_preset() knows it
+  std::string network;  ///< "CaffeNet", "VggCnnM1024" or "Vgg16"
+  double width = 1;
+  std::string last_layer;      ///< of the backbone; RoI pooling takes the place of what came behind
+  std::string frozen_through;  ///< the last layer that stays as ImageNet taught it
+  FastRcnnOptions model = {};
+
+  int shorter_px = 600, longer_px = 1000;  ///< of images; 0: as they are
+  bool subtract_mean = true;               ///< inputs are bytes less ImageNet's mean, else 0 to 1
+  double flip_probability = 0.5;
+
+  std::int64_t images = 2;          ///< N of a step; model.sampling.size are R / N
+  std::int64_t iterations = 40000;  ///< of all, and those
+  std::int64_t drop_at = 30000;     ///< after which the rate is divided by 10
+  double warm_up = 0;  ///< share of the iterations in which the rate rises to its value
+  double clip_norm = 0;
+  nn::SGDOptions sgd = {};
+
+  std::vector<nn::CompressOptions> compression = {};  ///< section 3.1, after training
+
+  Preparation preparation() const;
+  Transform augmentation() const;
+  nn::Schedule schedule() const;
+  TrainerOptions training() const;  ///< batch size, iterations, schedule, clipping
+
+  /// Every setting by name, as text.
+  std::vector<std::pair<std::string, std::string>> settings() const;
+};
+
+/// The settings of the paper and its code, for
+///
+///   "S"       CaffeNet, regions of 6 x 6 bins, conv1 frozen
+///   "M"       VGG_CNN_M_1024, likewise
+///   "L"       VGG16, regions of 7 x 7 bins, conv1_1 to conv2_2 frozen
+///   "narrow"  a quarter of VGG16's width up to conv4_3, for images of about 100 px and minutes of
+///             training: tutorial 09. departures() lists what it changes
+///
+/// N = 2 images, R = 128 regions, a quarter of them objects (IoU >= .5), the rest with IoU in
+/// [.1, .5); new layers from Gaussians of .01 (classes) and .001 (boxes); rate .001 for 30,000
+/// steps and .0001 for 10,000, momentum .9, decay 5e-4; shorter side 600 px, longer at most 1000;
+/// dropout .5 behind fc6 and fc7; suppression at .3 within a class; fc6 and fc7 compressed to 1024
+/// and 256 singular values.
+///
+/// Where the sources differ: biases learn at twice the rate and without decay (code; the paper
+/// decays them); an image is mirrored with probability .5 (paper; the code lists each image twice).
+/// Where ours is a choice: detections below .05 are dropped (the code adapts a threshold per class
+/// to the whole test set, its successor takes .05), 300 boxes of a class enter suppression, 100 of
+/// an image are reported.
+///
+/// Throws std::invalid_argument for another name and for num_classes (without background) < 1.
+/// Girshick, "Fast R-CNN", ICCV 2015, sections 2, 3.1 and 4.
+FastRcnnPreset fast_rcnn_preset(const std::string& name, std::int64_t num_classes);
+
+/// The preset's backbone, its first layers frozen.
+std::shared_ptr<ChainBackbone> make_backbone(const FastRcnnPreset& preset);
+/// The same with its head: the whole detector. Weights are random.
+std::shared_ptr<FastRcnn> make_fast_rcnn(const FastRcnnPreset& preset);
+
+/// What one preset has otherwise than another: "width: 0.25 instead of 1".
+std::vector<std::string> departures(const FastRcnnPreset& preset, const FastRcnnPreset& reference);
+
+}  // namespace boxgrad::detection
