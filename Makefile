@@ -32,9 +32,9 @@ COLD := $(wildcard core/serialize.cpp \
 LATER := $(wildcard layers/inference.cpp layers/svd_linear.cpp layers/local_response_norm.cpp \
   detection/ro*.cpp detection/region*.cpp detection/spatial_pyramid_pool.cpp \
   detection/proposals/*.cpp detection/training/starting_network.cpp detection/training/region_task.cpp \
-  $(addprefix detection/training/,claims.cpp result_store.cpp) \
+  $(addprefix detection/training/,claims.cpp result_store.cpp fast_rcnn_presets.cpp) \
   $(addprefix detection/models/,vgg16.cpp caffenet.cpp vgg_cnn_m_1024.cpp mobilenet_v1.cpp \
-    classifier.cpp fc_classifier.cpp region_head.cpp rpn.cpp fast_rcnn_presets.cpp \
+    classifier.cpp fc_classifier.cpp region_head.cpp rpn.cpp \
     fast_rcnn.cpp faster_rcnn.cpp))
 
 # All cores, unless the command line says otherwise (make -j1).

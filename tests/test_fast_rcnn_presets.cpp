@@ -3,7 +3,7 @@
 
 #include "core/autograd.h"
 #include "core/ops.h"
-#include "detection/models/fast_rcnn_presets.h"
+#include "detection/training/fast_rcnn_presets.h"
 #include "layers/count.h"
 #include "tests/catch.h"
 

@@ -96,6 +96,10 @@ def pytorch_item(name):
     if f := numbers(r'vgg_conv(\d_\d)_b(\d+)_(\d+)(?:x(\d+))?'):
         (into, out, shrink), (batch, h, w) = VGG[f[0]], f[1:]
         return layer(nn.Conv2d(into, out, 3, 1, 1), batch, into, h // shrink, (w or h) // shrink, first=into == 3)
+    if f := numbers(r'conv(\d+)_s(\d)_g(\d)_(\d+)-(\d+)_(\d+)_b(\d+)'):
+        kernel, stride, groups, into, out, side, batch = f
+        return layer(nn.Conv2d(into, out, kernel, stride, kernel // 2, groups=groups), batch, into, side, side,
+                     first=into == 3)
     if f := numbers(r'mb_conv0_3x3s2_b(\d+)_(\d+)'):
         return layer(nn.Conv2d(3, 32, 3, 2, 1, bias=False), f[0], 3, f[1], f[1], first=True)
     if f := numbers(r'mb_dw(\d+)_s(\d)_(\d+)_b(\d+)'):

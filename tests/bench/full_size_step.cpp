@@ -5,14 +5,16 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <memory>
 
 #include "core/autograd.h"
+#include "core/check.h"
 #include "core/ops.h"
 #include "core/program.h"
-#include "detection/models/fast_rcnn_presets.h"
+#include "detection/training/fast_rcnn_presets.h"
 #include "layers/count.h"
 #include "layers/profile.h"
 #include "layers/sgd.h"
@@ -58,10 +60,11 @@ std::array<double, 4> random_box(Random& random) {
   return {x, y, x + w, y + h};
 }
 
-/// Noise with a few objects, and proposals, half of which are objects moved by up to half a side.
+/// Noise of variance 1, which random weights keep, so that losses stay finite; a few objects in it,
+/// and proposals, half of which are objects moved by up to half a side.
 Batch make_batch(std::int64_t images, std::int64_t classes, Random& random) {
   Batch batch;
-  batch.images = Tensor::randn({images, kHeight, kWidth, 3}, random) * Scalar{60};
+  batch.images = Tensor::randn({images, kHeight, kWidth, 3}, random);
   for (std::int64_t n = 0; n < images; ++n) {
     constexpr std::int64_t kObjects = 4;
     Target target{.boxes = Tensor({kObjects, 4}), .labels = {}, .difficult = {}};
@@ -101,6 +104,7 @@ void time_steps(FastRcnn& model, const FastRcnnPreset& preset, int steps, Random
   std::array<double, 4> best;
   best.fill(std::numeric_limits<double>::infinity());
   std::int64_t learned = 0;
+  double last_loss = 0;
   for (int step = 0; step <= steps; ++step) {  // the first is not counted
     sgd.zero_grad();
     std::array<double, 4> ms{};
@@ -114,12 +118,14 @@ void time_steps(FastRcnn& model, const FastRcnnPreset& preset, int steps, Random
     sgd.step(preset.schedule()(step));
     ms[3] = watch.lap();
     learned = loss.positives + loss.negatives;
+    last_loss = static_cast<double>(loss.total.item());
     for (std::size_t i = 0; i < ms.size(); ++i)
       if (step > 0) best[i] = std::min(best[i], ms[i]);
   }
   std::printf("\na step of %lld images of %d x %d, %lld regions\n",
               static_cast<long long>(preset.images), kWidth, kHeight,
               static_cast<long long>(learned));
+  check(std::isfinite(last_loss), "full_size_step: the loss is ", last_loss);
   double total = 0;
   for (std::size_t i = 0; i < best.size(); ++i) {
     std::printf("  %-26s %9.1f ms\n", kPhases[i], best[i]);

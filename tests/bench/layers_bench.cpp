@@ -57,6 +57,22 @@ void add_vgg16(std::vector<Item>& items) {
                        }});
 }
 
+/// Convolutions of CaffeNet (227 px) and VGG_CNN_M_1024 (224 px) that no other network has.
+void add_large_filters(std::vector<Item>& items) {
+  struct Layer {
+    int kernel, stride, groups, in, out, side;
+  };
+  for (const Layer& l :
+       {Layer{11, 4, 1, 3, 96, 227}, Layer{5, 1, 2, 96, 256, 27}, Layer{3, 1, 2, 384, 384, 13},
+        Layer{7, 2, 1, 3, 96, 224}, Layer{5, 2, 1, 96, 256, 54}})
+    items.push_back({concat("conv", l.kernel, "_s", l.stride, "_g", l.groups, "_", l.in, "-", l.out,
+                            "_", l.side, "_b8"),
+                     [=] {
+                       return conv(8, l.side, l.side, l.in, l.out, l.kernel, l.stride, l.groups,
+                                   true, l.in == 3);
+                     }});
+}
+
 void add_mobilenet(std::vector<Item>& items) {
   struct Block {  // depthwise 3x3, then pointwise in -> out
     int in, out, stride;
@@ -108,6 +124,7 @@ int main(int argc, char** argv) {
   return program.run(argc, argv, [&] {
     std::vector<Item> items;
     add_vgg16(items);
+    add_large_filters(items);
     add_mobilenet(items);
     bench::add_maps(items);
     bench::add_linear(items);

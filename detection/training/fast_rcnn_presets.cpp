@@ -1,4 +1,4 @@
-#include "detection/models/fast_rcnn_presets.h"
+#include "detection/training/fast_rcnn_presets.h"
 
 #include <cmath>
 
