@@ -214,4 +214,12 @@ Image flip_horizontal(const Image& image) {
   return flipped;
 }
 
+Image flip_vertical(const Image& image) {
+  Image flipped(image.width(), image.height());
+  for (int y = 0; y < image.height() && image.width() > 0; ++y)
+    std::memcpy(flipped.pixel(0, image.height() - 1 - y), image.pixel(0, y),
+                static_cast<std::size_t>(image.width()) * 3);
+  return flipped;
+}
+
 }  // namespace boxgrad

@@ -58,4 +58,7 @@ Image pad(const Image& image, int left, int top, int right, int bottom, Color co
 /// Left and right exchanged.
 Image flip_horizontal(const Image& image);
 
+/// Top and bottom exchanged.
+Image flip_vertical(const Image& image);
+
 }  // namespace boxgrad

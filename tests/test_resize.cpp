@@ -125,6 +125,9 @@ TEST_CASE("crop, pad and flip", "[resize]") {
   CHECK(padded.pixel(8, 9)[2] == 7);
   CHECK(flip_horizontal(image).pixel(0, 3)[0] == image.pixel(4, 3)[0]);
   CHECK(flip_horizontal(flip_horizontal(image)) == image);
+  CHECK(flip_vertical(image).pixel(3, 0)[0] == image.pixel(3, image.height() - 1)[0]);
+  CHECK(flip_vertical(flip_vertical(image)) == image);
+  CHECK(flip_vertical(Image()).width() == 0);
 }
 
 TEST_CASE("resize explains what it cannot do", "[resize][errors]") {

@@ -33,6 +33,19 @@ TEST_CASE("flip_horizontal moves boxes with their pixels", "[data][transforms]")
   CHECK(boxes_of(sample)[0] == 6);  // the original is untouched
 }
 
+TEST_CASE("flip_vertical moves boxes with their pixels", "[data][transforms]") {
+  Sample sample = drawn();
+  sample.proposals = Tensor({1, 4}, {1, 0, 3, 1});
+  const Sample flipped = flip_vertical(sample);
+  CHECK(boxes_of(flipped) == Numbers{6, 2, 7, 3, 0, 0, 4, 4, 1.5, 0, 8, 2});
+  CHECK(flipped.proposals.to_vector() == Numbers{1, 3, 3, 4});
+  CHECK(flipped.image.pixel(6, 2)[0] == 255);
+  CHECK(flip_vertical(flipped).image == sample.image);
+  CHECK(boxes_of(flip_vertical(flipped)) == boxes_of(sample));
+  CHECK(boxes_of(sample)[1] == 1);  // the original is untouched
+  CHECK(flip_vertical(Sample{}).target.boxes.size(0) == 0);
+}
+
 TEST_CASE("resize scales boxes and says by how much", "[data][transforms]") {
   const Sample sample = drawn(), stretched = resize(sample, 4, 12);
   CHECK(stretched.image.width() == 4);

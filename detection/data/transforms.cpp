@@ -57,6 +57,22 @@ Sample flip_horizontal(const Sample& sample) {
   return result;
 }
 
+Sample flip_vertical(const Sample& sample) {
+  Sample result = sample;
+  result.image = boxgrad::flip_vertical(sample.image);
+  const auto height = static_cast<Scalar>(sample.image.height());
+  for (Tensor* boxes : {&result.target.boxes, &result.proposals}) {
+    *boxes = boxes->clone();
+    const auto numbers = boxes->data();
+    for (std::size_t i = 0; i + 3 < numbers.size(); i += 4) {
+      const Scalar top = numbers[i + 1];
+      numbers[i + 1] = height - numbers[i + 3];
+      numbers[i + 3] = height - top;
+    }
+  }
+  return result;
+}
+
 Sample resize(const Sample& sample, int width, int height) {
   check_has_pixels(sample, "resize");
   const double factor_x = static_cast<double>(width) / sample.image.width();

@@ -19,6 +19,10 @@ Transform chain(std::vector<Transform> steps);
 /// Left and right exchanged: x becomes W - x. (Inclusive pixel numbers would need W - 1 - x.)
 Sample flip_horizontal(const Sample& sample);
 
+/// Top and bottom exchanged: y becomes H - y. For pictures that have no up and down (a
+/// microscope's, a satellite's).
+Sample flip_vertical(const Sample& sample);
+
 /// To exactly width x height, stretching (SSD). Boxes are multiplied by width / W and height / H,
 /// scale_x and scale_y take the same factors. Throws for sizes that are not > 0.
 Sample resize(const Sample& sample, int width, int height);
