@@ -23,7 +23,7 @@ COLD := $(wildcard core/serialize.cpp \
   core/report.cpp core/chart*.cpp core/svg.cpp core/graph*.cpp core/gradcheck.cpp \
   core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
   layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
-  layers/roofline.cpp layers/svd_linear.cpp detection/regions.cpp detection/data/voc*.cpp \
+  layers/roofline.cpp layers/svd_linear.cpp detection/regions.cpp detection/data/voc*.cpp detection/data/in_memory.cpp \
   detection/training/*.cpp detection/models/*.cpp \
   $(addprefix detection/proposals/,draw_proposals.cpp proposal_cache.cpp proposals.cpp \
     selective_search.cpp))
@@ -32,7 +32,9 @@ COLD := $(wildcard core/serialize.cpp \
 LATER := $(wildcard layers/inference.cpp layers/svd_linear.cpp layers/local_response_norm.cpp \
   detection/ro*.cpp detection/region*.cpp detection/spatial_pyramid_pool.cpp \
   detection/proposals/*.cpp detection/training/starting_network.cpp detection/training/region_task.cpp \
-  $(addprefix detection/training/,claims.cpp result_store.cpp fast_rcnn_presets.cpp) \
+  detection/data/in_memory.cpp \
+  $(addprefix detection/training/,claims.cpp region_recipe.cpp result_store.cpp \
+    fast_rcnn_presets.cpp) \
   $(addprefix detection/models/,vgg16.cpp caffenet.cpp vgg_cnn_m_1024.cpp mobilenet_v1.cpp \
     classifier.cpp fc_classifier.cpp region_head.cpp rpn.cpp \
     fast_rcnn.cpp faster_rcnn.cpp))
