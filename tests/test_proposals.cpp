@@ -45,6 +45,8 @@ TEST_CASE("proposal_scores: the curve over the number of boxes", "[proposals]") 
   CHECK(scores[2].mean_boxes == 2);                 // three and one
   CHECK(scores[2].recall == Approx(2. / 3));
   CHECK(scores[2].mabo == Approx((.375 + 1) / 2));
+  CHECK(scores[1].class_recall == std::map<std::int64_t, double>{{1, .5}, {2, 0}});
+  CHECK(scores[2].class_recall == std::map<std::int64_t, double>{{1, .5}, {2, 1}});
   CHECK(mabo(proposals, targets) == Approx(scores[2].mabo));
   CHECK(proposal_scores(proposals, targets, limits, .2)[2].recall == 1);
 }

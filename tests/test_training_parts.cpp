@@ -107,9 +107,11 @@ TEST_CASE("a run's report: figures for programs, a page for people", "[run_repor
   result.evaluation = evaluate_detections(result.answers.detections, result.answers.targets, 2);
   result.parameters = 123;
   result.batch_size = 4;
+  result.figures = {{"ms_per_image", 2.5}};
   const std::string json = metrics_json(result);
   for (const char* part : {"\"ap50\": 1.0", "\"ap50_class_agnostic\": 1.0", "\"<script>\": 1.0",
-                           "\"seconds_train\": 1.5", "\"images\": 80", "\"parameters\": 123"}) {
+                           "\"seconds_train\": 1.5", "\"images\": 80", "\"parameters\": 123",
+                           "\"ms_per_image\": 2.5"}) {
     INFO(part);
     CHECK(json.find(part) != std::string::npos);
   }

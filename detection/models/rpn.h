@@ -22,6 +22,8 @@ struct RpnOptions {
   BalancedOptions sampling = {.size = 256, .positive_fraction = 0.5};  ///< of each image
   double box_weight = 1;  ///< lambda; 1 over the sampled anchors is the paper's 10 over all cells
 
+  /// How many anchors enter suppression. A large object has dozens of good anchors, a small one two
+  /// or three: with too few, large objects take all the places and small ones are never proposed.
   std::int64_t train_before_nms = 2000, train_proposals = 1000;
   std::int64_t test_before_nms = 1000, test_proposals = 300;
   double nms_iou = 0.7;

@@ -115,11 +115,10 @@ std::vector<ProposalScore> proposal_scores(std::span<const Tensor> proposals,
         ", got ", proposals.size());
   struct Class {
     double sum = 0;
-    std::int64_t truths = 0;
+    std::int64_t truths = 0, found = 0;
   };
   std::vector<ProposalScore> scores(limits.size());
   std::vector<std::map<std::int64_t, Class>> classes(limits.size());
-  std::vector<std::int64_t> found(limits.size());
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const Target& target = targets[i];
     check_boxes(proposals[i], "proposal_scores", "proposals");
@@ -140,19 +139,22 @@ std::vector<ProposalScore> proposal_scores(std::span<const Tensor> proposals,
         Class& c = classes[l][target.labels[g]];
         c.sum += static_cast<double>(best);
         ++c.truths;
-        found[l] += best >= static_cast<Scalar>(iou);
+        c.found += best >= static_cast<Scalar>(iou);
       }
     }
   }
   for (std::size_t l = 0; l < limits.size(); ++l) {
     ProposalScore& score = scores[l];
     score.limit = limits[l];
+    std::int64_t found = 0;
     for (const auto& [label, c] : classes[l]) {
       score.truths += c.truths;
+      found += c.found;
+      score.class_recall[label] = static_cast<double>(c.found) / static_cast<double>(c.truths);
       score.mabo += c.sum / static_cast<double>(c.truths) / static_cast<double>(classes[l].size());
     }
     score.recall =
-        score.truths == 0 ? 1 : static_cast<double>(found[l]) / static_cast<double>(score.truths);
+        score.truths == 0 ? 1 : static_cast<double>(found) / static_cast<double>(score.truths);
   }
   return scores;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -55,6 +56,9 @@ struct ProposalScore {
   double recall = 0;       ///< share of all truths with IoU >= iou
   double mabo = 0;         ///< mean over classes of the mean best overlap of their truths
   std::int64_t truths = 0;
+  /// `recall` by label, for labels with a truth. The sum hides a rare class that nothing proposes:
+  /// look here first when a two-stage detector does not find something.
+  std::map<std::int64_t, double> class_recall = {};
 };
 
 /// One score per limit: the curve of a method.

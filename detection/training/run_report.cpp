@@ -137,12 +137,13 @@ std::string metrics_json(const RunResult& result) {
   json["iterations"] = result.training.iterations;
   json["images"] = result.training.iterations * result.batch_size;
   json["parameters"] = result.parameters;
+  for (const auto& [name, figure] : result.figures) json[name] = figure;
   return json.dump(2) + "\n";
 }
 
 void add_run_sections(Report& report, const RunResult& result, const Dataset& validation,
                       const fs::path& folder) {
-  const auto& [training, evaluation, answers, names, parameters, batch_size] = result;
+  const auto& [training, evaluation, answers, names, parameters, batch_size, figures] = result;
   const double images = static_cast<double>(training.iterations * batch_size);
   report.numbers({{"AP50", evaluation.mean_ap ? number(*evaluation.mean_ap) : "n/a"},
                   {"AP50, any class", evaluation.class_agnostic.ap_text()},

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/report.h"
@@ -20,10 +21,12 @@ struct RunResult {
   std::vector<std::string> class_names;
   std::int64_t parameters = 0;
   std::int64_t batch_size = 0;
+  /// What else was measured, as further entries of metrics.json: {"ms_per_image", 12.5}.
+  std::vector<std::pair<std::string, double>> figures = {};
 };
 
 /// {"ap50": .., "ap50_class_agnostic": .., "ap": {class: .. or null}, "seconds_train": ..,
-///  "seconds_build": .. or null, "images": .., "iterations": .., "parameters": ..}
+///  "seconds_build": .. or null, "images": .., "iterations": .., "parameters": .., and each of result.figures}
 /// seconds_build is what the Makefile measured and says in BOXGRAD_BUILD_SECONDS.
 std::string metrics_json(const RunResult& result);
 
