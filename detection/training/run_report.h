@@ -26,7 +26,8 @@ struct RunResult {
 };
 
 /// {"ap50": .., "ap50_class_agnostic": .., "ap": {class: .. or null}, "seconds_train": ..,
-///  "seconds_build": .. or null, "images": .., "iterations": .., "parameters": .., and each of result.figures}
+///  "seconds_build": .. or null, "images": .., "iterations": .., "parameters": .., and each of
+///  result.figures}
 /// seconds_build is what the Makefile measured and says in BOXGRAD_BUILD_SECONDS.
 std::string metrics_json(const RunResult& result);
 

@@ -21,8 +21,8 @@ struct StartingNetworkOptions {
 /// What the R-CNN papers get from ImageNet: a backbone that has seen the things before, as a
 /// classifier of single objects. Here those are crops of training scenes: three in four a truth,
 /// its box shifted and stretched by up to a tenth, one in four a window that overlaps no truth by
-/// more than 0.3 (class 0); each resized to crop_px x crop_px, half of them mirrored. Each crop asks
-/// the dataset for its scene: photos belong into memory first (detection/data/in_memory.h).
+/// more than 0.3 (class 0); each resized to crop_px x crop_px, half of them mirrored. Each crop
+/// asks the dataset for its scene: photos belong into memory first (detection/data/in_memory.h).
 ///
 /// Trains a Classifier on top of `backbone`, in place; the classifier itself is thrown away.
 /// Returns the share of the last 1,000 crops that it named correctly before learning from them.
