@@ -28,16 +28,17 @@ COLD := $(wildcard core/serialize.cpp \
   $(addprefix detection/proposals/,draw_proposals.cpp proposal_cache.cpp proposals.cpp \
     selective_search.cpp))
 
-# What lessons 01 to 05 do not need has an archive of its own: the demo need not wait for it.
-LATER := $(wildcard layers/inference.cpp layers/svd_linear.cpp layers/local_response_norm.cpp \
-  detection/ro*.cpp detection/region*.cpp detection/spatial_pyramid_pool.cpp \
-  detection/proposals/*.cpp detection/training/starting_network.cpp detection/training/region_task.cpp \
-  detection/data/in_memory.cpp \
-  $(addprefix detection/training/,claims.cpp region_recipe.cpp result_store.cpp \
-    fast_rcnn_presets.cpp) \
-  $(addprefix detection/models/,vgg16.cpp caffenet.cpp vgg_cnn_m_1024.cpp mobilenet_v1.cpp \
-    classifier.cpp fc_classifier.cpp region_head.cpp rpn.cpp \
-    fast_rcnn.cpp faster_rcnn.cpp))
+# What lessons 01 to 05 do not need has an archive of its own: the demo need not wait for it. Of
+# detection/ they need only these.
+EARLY := $(addprefix detection/,anchors.cpp boxes.cpp draw.cpp evaluation.cpp losses.cpp matcher.cpp \
+    nms.cpp postprocess.cpp sampler.cpp) $(filter-out %/in_memory.cpp,$(wildcard detection/data/*.cpp)) \
+  $(addprefix detection/models/,backbone.cpp separable_block.cpp separable_net.cpp ssd.cpp \
+    ssd_inspect.cpp ssd_small.cpp) \
+  $(addprefix detection/training/,checkpoint.cpp evaluate.cpp loader.cpp log.cpp run_report.cpp \
+    trainer.cpp)
+LATER := $(filter-out $(EARLY),$(wildcard detection/*.cpp detection/*/*.cpp)) \
+  $(wildcard core/svd.cpp core/solve.cpp layers/inference.cpp layers/svd_linear.cpp \
+    layers/local_response_norm.cpp layers/focal_loss.cpp layers/upsample.cpp)
 
 # All cores, unless the command line says otherwise (make -j1).
 ifeq ($(MAKELEVEL),0)
