@@ -58,7 +58,7 @@ TESTS   := $(sort $(wildcard tests/*.cpp))
 TUTORIALS := $(sort $(patsubst tutorials/%/main.cpp,%,$(wildcard tutorials/*/main.cpp)))
 BENCHES   := $(sort $(patsubst tests/bench/%.cpp,%,$(wildcard tests/bench/*.cpp)))
 PROGRAMS  := $(TUTORIALS) $(BENCHES)
-ALL_CPP   := $(SOURCES) $(TESTS) $(wildcard tutorials/*/main.cpp tests/bench/*.cpp tests/tools/*.cpp)
+ALL_CPP   := $(SOURCES) $(TESTS) $(wildcard tutorials/*/*.cpp tests/bench/*.cpp tests/tools/*.cpp)
 LIBRARY   := $(BUILD)/libboxgrad.a
 LATER_LIBRARY := $(BUILD)/libboxgrad_later.a
 objects    = $(1:%.cpp=$(OBJ)/%.o)
@@ -101,7 +101,7 @@ $(BUILD)/units/%.o: $(BUILD)/units/%.cpp $(BUILD)/flags | $(BUILD)/deps
 	@echo "compile $*"
 	$(Q)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 
-$(call objects,$(COLD) core/program.cpp $(addprefix tests/bench/,full_size_step.cpp winograd_accuracy.cpp) $(filter-out tutorials/18%,$(wildcard tutorials/*/main.cpp))) $(BUILD)/units/cold.o $(BUILD)/units/later_cold.o $(BUILD)/units/program.o: private FLAGS += -O0
+$(call objects,$(COLD) core/program.cpp $(addprefix tests/bench/,full_size_step.cpp winograd_accuracy.cpp) $(filter-out tutorials/18%,$(wildcard tutorials/*/*.cpp))) $(BUILD)/units/cold.o $(BUILD)/units/later_cold.o $(BUILD)/units/program.o: private FLAGS += -O0
 $(OBJ)/%.o: %.cpp $(BUILD)/flags | $(BUILD)/deps
 	@mkdir -p $(@D)
 	@echo "compile $<"
@@ -120,6 +120,7 @@ $(LIBRARY) $(LATER_LIBRARY):
 	$(Q)ar rcs $@ $^
 
 $(TUTORIALS:%=$(BIN)/%): $(BIN)/%: $(OBJ)/tutorials/%/main.o
+$(BIN)/reproduce: $(call objects,$(wildcard tutorials/reproduce/*.cpp))
 $(BENCHES:%=$(BIN)/%): $(BIN)/%: $(OBJ)/tests/bench/%.o
 $(BIN)/doctor: $(OBJ)/tests/tools/doctor.o
 early := $(addprefix $(BIN)/,doctor $(filter 01% 02% 03% 04% 05%,$(TUTORIALS)))

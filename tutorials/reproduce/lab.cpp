@@ -1,0 +1,191 @@
+#include "tutorials/reproduce/lab.h"
+
+#include <cstdio>
+#include <iostream>
+#include <stdexcept>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "core/random.h"
+#include "core/serialize.h"
+#include "detection/data/transforms.h"
+#include "detection/evaluation.h"
+#include "detection/training/evaluate.h"
+#include "detection/training/trainer.h"
+#include "layers/sgd.h"
+
+namespace boxgrad::reproduce {
+
+std::string FastRecipe::describe() const {
+  return concat("freeze ", freeze, ", lambda ", lambda, ", flips ", flips, ", selection ",
+                static_cast<int>(selection), ", negative_low ", negative_low, ", ohem ", ohem.size,
+                "/", ohem.nms_iou, "/", ohem.suppress, "/", ohem.suppress_first, ", rate ", rate);
+}
+
+Lab::Lab(const LabOptions& options)
+    : options_(options), store_(options.out / "results"), report_("Reproduced?") {}
+
+const RegionTask& Lab::task() {
+  if (!task_)
+    task_ = std::make_unique<RegionTask>(
+        options_.out.parent_path() / "region_task",
+        options_.quick ? RegionTaskOptions::quick() : RegionTaskOptions{});
+  return *task_;
+}
+
+std::string Lab::common_settings() const {
+  return options_.quick ? concat("quick, ", options_.steps, " steps")
+                        : concat("2000 scenes, ", options_.steps, " steps");
+}
+
+std::vector<Result> Lab::by_seed(const std::string& name, const std::string& settings,
+                                 const std::function<Result(std::uint64_t seed)>& compute) {
+  std::vector<Result> runs;
+  for (int seed = 0; seed < options_.seeds; ++seed)
+    runs.push_back(store_.get(concat(name, "-seed_", seed), settings, [&] {
+      std::cout << name << ", seed " << seed << std::endl;
+      return compute(static_cast<std::uint64_t>(seed));
+    }));
+  return runs;
+}
+
+std::shared_ptr<FastRcnn> Lab::new_fast_rcnn(const FastRecipe& recipe, std::uint64_t seed) {
+  const auto backbone = task().backbone();
+  if (recipe.freeze != "none") backbone->freeze_through(recipe.freeze);
+  manual_seed(seed);
+  auto model = std::make_shared<FastRcnn>(
+      backbone, FastRcnnOptions{.num_classes = task().num_classes(),
+                                .pool = 5,
+                                .scale = 1. / 8,
+                                .head = {.hidden = {256, 256}, .dropout = 0},
+                                .regions = {.negative_low = recipe.negative_low},
+                                .selection = recipe.selection,
+                                .ohem = recipe.ohem,
+                                .lambda = recipe.lambda});
+  model->set_target_statistics(dataset_target_statistics(task().train, model->options().regions));
+  return model;
+}
+
+double Lab::train_detector(Detector& model, const Dataset& data, std::uint64_t seed,
+                           std::int64_t steps, double rate, bool flips) {
+  nn::SGD sgd(model, {.rate = rate,
+                      .momentum = 0.9,
+                      .weight_decay = 5e-4,
+                      .groups = {{.pattern = ".*[.]bias", .rate = 2, .decay = 0}}});
+  const Transform mirrored = [](Sample sample, Random& draw) {
+    return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
+  };
+  const TrainingSummary summary =
+      train(model, sgd, data, flips ? mirrored : Transform{}, {},
+            {.iterations = steps,
+             .batch_size = 2,
+             .seed = seed,
+             .schedule =
+                 [](std::int64_t n) {
+                   return nn::warm_up(n / 20 + 1, 0.1) * nn::multistep({n * 3 / 4}, 0.1);
+                 },
+             .clip_norm = 10,
+             .validations = 1,
+             .checkpoint_every = 0});
+  if (summary.interrupted)
+    throw std::runtime_error("stopped; the same command goes on with what is missing");
+  return summary.seconds;
+}
+
+Result Lab::measure(Detector& model, const Dataset& val) {
+  Progress progress("validation", val.size());
+  const Answers answers =
+      detect_all(model, val, {}, -1, 8, [&](std::int64_t done) { progress.update(done); });
+  Result result;
+  result.values["ms"] = 1e3 * progress.seconds() / static_cast<double>(val.size());
+  const EvaluationResult evaluation = evaluate_detections(
+      answers.detections, answers.targets, static_cast<std::int64_t>(val.class_names().size()));
+  result.values["ap50"] = evaluation.mean_ap.value_or(0);
+  result.values["ap50_any"] = evaluation.class_agnostic.ap.value_or(0);
+  return result;
+}
+
+std::shared_ptr<FastRcnn> Lab::trained_fast_rcnn(const std::string& name, const FastRecipe& recipe,
+                                                 std::uint64_t seed) {
+  const std::string settings = common_settings() + ", " + recipe.describe();
+  const std::string run = concat(name, "-seed_", seed);
+  const auto file = options_.out / "models" / (run + ".safetensors");
+  auto model = new_fast_rcnn(recipe, seed);
+  if (std::filesystem::exists(file)) {
+    const TensorFile saved = load_safetensors(file);
+    const auto made_with = saved.metadata.find("settings");
+    if (made_with != saved.metadata.end() && made_with->second == settings) {
+      model->load_state_dict(saved.tensors);
+      return model;
+    }
+  }
+  std::cout << "training " << run << std::endl;
+  const double seconds =
+      train_detector(*model, task().train, seed, options_.steps, recipe.rate, recipe.flips);
+  std::filesystem::create_directories(file.parent_path());
+  save_safetensors(file, {.tensors = model->state_dict(),
+                          .metadata = {{"settings", settings}, {"seconds", concat(seconds)}}});
+  return model;
+}
+
+std::vector<Result> Lab::fast_rcnn(const std::string& name, const FastRecipe& recipe) {
+  return by_seed(name, common_settings() + ", " + recipe.describe(), [&](std::uint64_t seed) {
+    const auto model = trained_fast_rcnn(name, recipe, seed);
+    Result result = measure(*model, task().val);
+    const auto file = options_.out / "models" / concat(name, "-seed_", seed, ".safetensors");
+    result.values["seconds"] = std::stod(load_safetensors(file).metadata.at("seconds"));
+    result.values["mb"] = static_cast<double>(std::filesystem::file_size(file)) / 1e6;
+    return result;
+  });
+}
+
+void Lab::heading(const std::string& text) {
+  std::cout << "\n" << text << "\n\n";
+  report_.section(text);
+  markdown_ += "\n## " + text + "\n\n";
+}
+
+void Lab::paragraph(const std::string& text) {
+  std::cout << text << "\n";
+  report_.paragraph(text);
+  markdown_ += text + "\n\n";
+}
+
+void Lab::table(const std::vector<std::string>& header,
+                const std::vector<std::vector<std::string>>& rows) {
+  const std::string text = markdown_table(header, rows);
+  std::cout << text << std::endl;
+  report_.table(header, rows);
+  markdown_ += text + "\n";
+}
+
+void Lab::claims(const std::vector<Claim>& claims) {
+  table({"claim", "paper", "here", "verdict"}, claim_rows(claims));
+}
+
+void Lab::chart(const std::string& svg, const std::string& caption) { report_.svg(svg, caption); }
+
+void Lab::write() {
+  report_.write(options_.out / "index.html");
+  write_file_atomically(options_.out / "table.md",
+                        markdown_.substr(markdown_.find_first_not_of('\n')));
+}
+
+std::vector<double> values_of(const std::vector<Result>& runs, const std::string& name) {
+  std::vector<double> values;
+  for (const Result& run : runs) values.push_back(run.value(name));
+  return values;
+}
+
+std::vector<std::string> row_of(const std::string& name, const std::vector<Result>& runs,
+                                const std::vector<std::string>& figures) {
+  std::vector<std::string> row{name};
+  for (const std::string& figure : figures) {
+    const std::vector<double> values = values_of(runs, figure);
+    row.push_back(mean_and_spread(values, mean_of(values) < 10 ? 3 : 1));
+  }
+  return row;
+}
+
+}  // namespace boxgrad::reproduce
