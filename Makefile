@@ -80,7 +80,7 @@ $(BUILD)/flags: FORCE
 $(BUILD)/deps: tests/tools/deps.sh
 	@mkdir -p $(@D)
 	@CXX='$(lastword $(CXX))' sh tests/tools/deps.sh \
-	  $(if $(filter demo test test-% bench tutorial-check,$(MAKECMDGOALS)),ensure,check)
+	  $(if $(filter demo test test-% bench reproduce tutorial-check,$(MAKECMDGOALS)),ensure,check)
 	@touch $@
 
 # The library is compiled in a few units: build/units/layers.cpp includes all of layers/, and so on.
@@ -172,6 +172,9 @@ test-tsan:  ## the tests under ThreadSanitizer
 tutorial-check: $(TUTORIALS:%=$(BIN)/%)  ## run every tutorial --quick and compare with its README
 	$(Q)sh tests/tools/tutorial_check.sh $(BIN) $(TUTORIALS)
 
+reproduce: $(BIN)/reproduce  ## the papers' claims, measured: 45 minutes, can be stopped and goes on; REPRODUCE_ARGS='--only ohem'
+	$(Q)$< $(REPRODUCE_ARGS)
+
 bench: $(BIN)/layers_bench  ## time the layers: a table with percent of peak; BENCH_ARGS='--only conv'
 	$(Q)$< --table $(BENCH_ARGS)
 
@@ -214,6 +217,6 @@ clean:  ## remove the build folder
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all programs tests demo test test-double test-asan test-tsan tutorial-check bench format \
+.PHONY: all programs tests demo test test-double test-asan test-tsan tutorial-check reproduce bench format \
         format-check lint tidy deps deps-dev deps-ci \
         doctor help clean FORCE

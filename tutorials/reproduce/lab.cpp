@@ -28,15 +28,19 @@ Lab::Lab(const LabOptions& options)
 
 const RegionTask& Lab::task() {
   if (!task_)
-    task_ = std::make_unique<RegionTask>(
-        options_.out.parent_path() / "region_task",
-        options_.quick ? RegionTaskOptions::quick() : RegionTaskOptions{});
+    task_ =
+        std::make_unique<RegionTask>(options_.out.parent_path() / "region_task", options_.task());
   return *task_;
 }
 
 std::string Lab::common_settings() const {
-  return options_.quick ? concat("quick, ", options_.steps, " steps")
-                        : concat("2000 scenes, ", options_.steps, " steps");
+  // To be raised by whoever changes what a training computes: figures of before are then made
+  // again.
+  constexpr int kVersion = 1;
+  const RegionTaskOptions task = options_.task();
+  return concat("version ", kVersion, ", ", task.train_scenes, " scenes of seed ", task.train_seed,
+                ", ", task.val_scenes, " of ", task.val_seed, ", start ", task.start_steps, ", ",
+                options_.steps, " steps");
 }
 
 std::vector<Result> Lab::by_seed(const std::string& name, const std::string& settings,

@@ -22,8 +22,12 @@ using namespace boxgrad::detection;
 struct LabOptions {
   std::filesystem::path out;
   int seeds = 3;
-  std::int64_t steps = 2000;  ///< of a training, two images each
+  std::int64_t steps = 1500;  ///< of a training, two images each
   bool quick = false;         ///< a handful of everything
+
+  RegionTaskOptions task() const {
+    return quick ? RegionTaskOptions::quick() : RegionTaskOptions{};
+  }
 };
 
 /// How a Fast R-CNN is trained. What is written here is lesson 09's recipe.

@@ -12,7 +12,7 @@ using namespace boxgrad::reproduce;
 int main(int argc, char** argv) {
   Program program({.name = "reproduce",
                    .about = "Trains what the papers compare, and says which claims come out."});
-  int seeds = 3, steps = 2000;
+  int seeds = 3, steps = 1500;
   std::vector<std::string> only;
   program.option("--seeds", seeds, "trainings of each kind", 1, 20);
   program.option("--steps", steps, "steps of a training, two images each", 1);
@@ -22,8 +22,10 @@ int main(int argc, char** argv) {
       std::string name;
       void (*run)(Lab&);
     };
-    const std::vector<Group> groups{
-        {"fast_rcnn", reproduce_fast_rcnn}, {"svd", reproduce_svd}, {"ohem", reproduce_ohem}};
+    const std::vector<Group> groups{{"fast_rcnn", reproduce_fast_rcnn},
+                                    {"svd", reproduce_svd},
+                                    {"ohem", reproduce_ohem},
+                                    {"proposals", reproduce_proposals}};
     for (const std::string& name : only)
       if (std::ranges::none_of(groups, [&](const Group& group) { return group.name == name; }))
         throw std::invalid_argument("--only: there is no group \"" + name + "\"; see --help");

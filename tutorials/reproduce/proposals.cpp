@@ -1,0 +1,151 @@
+// Group 5: proposals from a network against those of selective search (Ren et al., 2015).
+#include "detection/proposals/proposals.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+
+#include "core/autograd.h"
+#include "core/charts.h"
+#include "core/check.h"
+#include "core/random.h"
+#include "detection/models/faster_rcnn.h"
+#include "tutorials/reproduce/lab.h"
+
+namespace boxgrad::reproduce {
+
+namespace {
+
+const std::vector<std::int64_t> kLimits{5, 10, 20, 50, 100, 200, 300};
+
+struct FasterRecipe {
+  Scalar negative = Scalar(0.3);  ///< anchors below are background; from here to 0.7 nobody cares
+  std::string describe() const { return concat("rpn negative ", negative); }
+};
+
+/// Scenes show things of 20 to 64 px: three sides, three ratios, on a map of stride 8.
+std::shared_ptr<FasterRcnn> new_faster_rcnn(Lab& lab, const FasterRecipe& recipe,
+                                            std::uint64_t seed) {
+  const auto backbone = lab.task().backbone();
+  backbone->freeze_through("conv1_2");
+  manual_seed(seed);
+  FasterRcnnOptions options;
+  options.rpn.anchors = {.sizes = ratio_box_sizes({20, 32, 50}, {0.5, 1, 2}), .stride_px = 8};
+  options.rpn.channels = 128;
+  options.rpn.matcher.negative = recipe.negative;
+  options.rpn.train_before_nms = 1000, options.rpn.train_proposals = 300;
+  options.fast_rcnn = {.num_classes = lab.task().num_classes(),
+                       .pool = 5,
+                       .scale = 1. / 8,
+                       .head = {.hidden = {256, 256}, .dropout = 0},
+                       .regions = {.negative_low = 0}};
+  auto model = std::make_shared<FasterRcnn>(backbone, options);
+  model->fast_rcnn().set_target_statistics(
+      dataset_target_statistics(lab.task().train, model->fast_rcnn().options().regions));
+  return model;
+}
+
+/// The recall of the first n proposals of each scene, for every n of kLimits.
+std::vector<double> recall_curve(const std::vector<Tensor>& proposals, const Dataset& val) {
+  std::vector<double> recall;
+  for (const ProposalScore& score : proposal_scores(proposals, targets_of(val), kLimits))
+    recall.push_back(score.recall);
+  return recall;
+}
+
+std::vector<Tensor> proposals_of(FasterRcnn& model, const Dataset& val) {
+  model.eval();
+  std::vector<Tensor> all;
+  for (std::int64_t i = 0; i < val.size(); ++i) {
+    const std::vector<Sample> one{val.get(i)};
+    all.push_back(model.propose(collate(one))[0]);
+  }
+  return all;
+}
+
+}  // namespace
+
+void reproduce_proposals(Lab& lab) {
+  lab.heading("Region proposal networks");
+  const auto train_faster = [&](const std::string& name, const FasterRecipe& recipe) {
+    return lab.by_seed(
+        name, lab.common_settings() + ", " + recipe.describe(), [&](std::uint64_t seed) {
+          const auto model = new_faster_rcnn(lab, recipe, seed);
+          const double seconds = lab.train_detector(*model, lab.task().train_scenes, seed,
+                                                    lab.options().steps, 0.01, true);
+          Result result = lab.measure(*model, lab.task().val_scenes);
+          result.values["seconds"] = seconds;
+          result.curves["recall"] =
+              recall_curve(proposals_of(*model, lab.task().val_scenes), lab.task().val_scenes);
+          return result;
+        });
+  };
+  const auto faster = train_faster("faster_rcnn", {});
+  const auto no_band = train_faster("faster_rcnn-no_band", {.negative = Scalar(0.7)});
+  const auto fast = lab.fast_rcnn("fast_rcnn", {});
+  const auto searched = lab.store().get("proposals-search", lab.common_settings(), [&] {
+    return Result{{},
+                  {{"recall", recall_curve(lab.task().val.proposals(), lab.task().val_scenes)}}};
+  });
+  const auto grid = lab.store().get("proposals-grid", lab.common_settings(), [&] {
+    std::vector<Tensor> windows;
+    for (std::int64_t i = 0; i < lab.task().val_scenes.size(); ++i)
+      windows.push_back(grid_proposals(
+          128, 128, {.sides_px = {20, 32, 50}, .seed = static_cast<std::uint64_t>(i)}));
+    return Result{{}, {{"recall", recall_curve(windows, lab.task().val_scenes)}}};
+  });
+  const auto mean_curve = [](const std::vector<Result>& runs) {
+    std::vector<double> mean(kLimits.size());
+    for (const Result& run : runs)
+      for (std::size_t k = 0; k < mean.size(); ++k)
+        mean[k] += run.curve("recall")[k] / static_cast<double>(runs.size());
+    return mean;
+  };
+  const std::vector<std::pair<std::string, std::vector<double>>> curves{
+      {"RPN", mean_curve(faster)},
+      {"RPN without an ignore band", mean_curve(no_band)},
+      {"selective search", searched.curve("recall")},
+      {"grid", grid.curve("recall")}};
+  std::vector<std::string> header{"recall of the first"};
+  std::vector<Series> series;
+  std::vector<std::vector<std::string>> rows;
+  for (const std::int64_t limit : kLimits) header.push_back(concat(limit));
+  for (const auto& [name, recall] : curves) {
+    rows.push_back({name});
+    series.push_back({.name = name, .markers = true});
+    for (std::size_t k = 0; k < kLimits.size(); ++k) {
+      rows.back().push_back(mean_and_spread({recall[k]}, 3));
+      series.back().x.push_back(static_cast<double>(kLimits[k]));
+      series.back().y.push_back(recall[k]);
+    }
+  }
+  lab.table(header, rows);
+  lab.chart(
+      line_chart(series, {.x_label = "proposals", .y_label = "recall at IoU 0.5", .log_x = true}),
+      "Recall over the number of proposals.");
+  const std::vector<std::string> figures{"ap50", "ap50_any", "ms", "seconds"};
+  lab.table({"detector", "AP50", "whatever the class", "ms an image", "seconds of training"},
+            {row_of("Fast R-CNN on selective search (without its time)", fast, figures),
+             row_of("Faster R-CNN, joint", faster, figures),
+             row_of("Faster R-CNN without an ignore band", no_band, figures)});
+  const auto recall_at_50 = [](const std::vector<Result>& runs) {
+    std::vector<double> values;
+    for (const Result& run : runs) values.push_back(run.curve("recall")[3]);
+    return values;
+  };
+  const std::vector<double> search_50(faster.size(), searched.curve("recall")[3]);
+  lab.claims({{.what = "with few proposals the RPN recalls more (first 50)",
+               .source = "figure 4",
+               .paper = "RPN above selective search, most for few",
+               .size = .05,
+               .larger = recall_at_50(faster),
+               .smaller = search_50},
+              {.what = "its detector is better",
+               .source = "table 3",
+               .paper = "69.9 against 66.9 mAP",
+               .size = .03,
+               .larger = values_of(faster, "ap50"),
+               .smaller = values_of(fast, "ap50")}});
+}
+
+}  // namespace boxgrad::reproduce
