@@ -199,4 +199,14 @@ Tensor decode_boxes(const Tensor& offsets, const Tensor& anchors, const BoxWeigh
                  });
 }
 
+Tensor repeat_boxes(const Tensor& boxes, std::int64_t times) {
+  check_boxes(boxes, "repeat_boxes", "boxes");
+  check(times >= 0, "repeat_boxes: times must be >= 0, got ", times);
+  Tensor result = Tensor::empty({boxes.size(0) * times, 4});
+  auto to = result.data().begin();
+  for (std::int64_t r = 0; r < boxes.size(0); ++r)
+    for (std::int64_t k = 0; k < times; ++k) to = std::copy_n(boxes.data().begin() + 4 * r, 4, to);
+  return result;
+}
+
 }  // namespace boxgrad::detection

@@ -75,6 +75,10 @@ Tensor encode_boxes(const Tensor& truths, const Tensor& anchors,
 Tensor decode_boxes(const Tensor& offsets, const Tensor& anchors,
                     const BoxWeights& weights = kBoxWeights);
 
+/// Each box `times` times in a row, [R * times, 4]: anchors for detectors that have a box of each
+/// class for a region.
+Tensor repeat_boxes(const Tensor& boxes, std::int64_t times);
+
 /// Throws std::invalid_argument, "op: name must have shape [N, 4] ...", unless it has.
 void check_boxes(const Tensor& boxes, const char* op, const char* name);
 

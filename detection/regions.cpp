@@ -61,6 +61,17 @@ Regions label_regions(const Tensor& proposals, const Target& target, const Regio
   return result;
 }
 
+SampledRegions sample_regions(const Tensor& proposals, const Target& target,
+                              const RegionOptions& options, const BalancedOptions& sampling,
+                              Random& random) {
+  const Regions regions = label_regions(proposals, target, options);
+  const std::vector<std::int64_t> chosen = sample_balanced(regions.truth, random, sampling).all();
+  SampledRegions result{.boxes = index_select(regions.boxes, 0, chosen)};
+  for (const std::int64_t r : chosen)
+    result.labels.push_back(regions.labels[static_cast<std::size_t>(r)]);
+  return result;
+}
+
 Tensor region_targets(const Regions& regions, const std::vector<std::int64_t>& chosen) {
   Tensor targets({static_cast<std::int64_t>(chosen.size()), 4});
   std::vector<std::int64_t> positives, rows, truths;

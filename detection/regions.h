@@ -41,6 +41,17 @@ Regions label_regions(const Tensor& proposals, const Target& target,
 /// for positives, zeros for the others; [n, 4].
 Tensor region_targets(const Regions& regions, const std::vector<std::int64_t>& chosen);
 
+/// Some of the regions of one image, and their classes.
+struct SampledRegions {
+  Tensor boxes = Tensor({0, 4});
+  std::vector<std::int64_t> labels = {};  ///< 0 for background
+};
+/// label_regions, then a balanced sample of those that are objects or background: what a step of
+/// R-CNN's and SPPnet's fine-tuning looks at.
+SampledRegions sample_regions(const Tensor& proposals, const Target& target,
+                              const RegionOptions& options, const BalancedOptions& sampling,
+                              Random& random);
+
 /// Mean and standard deviation of region_targets over all positive regions, per class [1 + K, 4]:
 /// what targets are normalised by (section 2.3: "zero mean and unit variance"). A class with fewer
 /// than two positives, or one that does not vary, gets the mean 0 and the deviations (.1 .1 .2 .2)

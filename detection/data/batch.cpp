@@ -3,9 +3,20 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "core/ops.h"
 #include "core/parallel.h"
 
 namespace boxgrad::detection {
+
+Tensor image_of(const Batch& batch, std::size_t n) {
+  check(n < batch.infos.size(), "image_of: the batch has ", batch.infos.size(),
+        " images, asked for number ", n);
+  const auto i = static_cast<std::int64_t>(n);
+  const Tensor image = slice(batch.images, 0, i, i + 1);
+  const BatchImage& info = batch.infos[n];
+  if (image.size(1) == info.height && image.size(2) == info.width) return image;
+  return slice(slice(image, 1, 0, info.height), 2, 0, info.width);
+}
 
 Batch collate(std::span<const Sample> samples, const BatchOptions& options) {
   check(!samples.empty(), "collate: a batch needs at least one sample");

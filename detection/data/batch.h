@@ -36,6 +36,9 @@ struct Batch {
   std::int64_t size() const { return static_cast<std::int64_t>(targets.size()); }
 };
 
+/// Image n of a batch by itself, without the padding beside it: [1, height, width, 3].
+Tensor image_of(const Batch& batch, std::size_t n);
+
 /// Pads the images at the bottom and the right to a common size and normalises them, in one pass
 /// over the bytes. Boxes stay as they are, since the top left corner stays.
 /// Throws std::invalid_argument when there is no sample, naming an image without pixels, or for a

@@ -62,10 +62,22 @@ Tensor FastRcnn::features(const Tensor& images) {
   return backbone_.as<Backbone>().maps(images).back();
 }
 
+Tensor FastRcnn::pool(const Tensor& map, const Tensor& rois) const {
+  return roi_max_pool(map, rois, options_.pool, options_.pool, options_.scale);
+}
+
 RegionHead::Output FastRcnn::classify(const Tensor& map, const Tensor& rois) {
-  const Tensor pooled = roi_max_pool(map, rois, options_.pool, options_.pool, options_.scale);
+  const Tensor pooled = pool(map, rois);
   const ModuleScope scope("head");
   return head()(pooled);
+}
+
+Tensor FastRcnn::pooled_features(const Tensor& image, const Tensor& boxes) {
+  const auto at_one_scale = [&](const Tensor& scaled, const Tensor& regions) {
+    return pool(features(scaled), to_rois({regions}));
+  };
+  return options_.pyramid ? pyramid_features(image, boxes, *options_.pyramid, at_one_scale)
+                          : at_one_scale(image, boxes);
 }
 
 void FastRcnn::set_target_statistics(const TargetStatistics& statistics) {
@@ -127,7 +139,14 @@ DetectorLoss FastRcnn::loss(const Batch& batch, Random& random) {
 
 std::vector<Detections> FastRcnn::detect(const Batch& batch) {
   const NoGradGuard guard;
-  return detect_regions(features(batch.images), batch.proposals, batch.infos);
+  if (!options_.pyramid)
+    return detect_regions(features(batch.images), batch.proposals, batch.infos);
+  check_proposals(batch.proposals, batch.infos.size());
+  std::vector<Tensor> pooled;
+  for (std::size_t n = 0; n < batch.infos.size(); ++n)
+    pooled.push_back(pooled_features(image_of(batch, n), batch.proposals[n]));
+  const ModuleScope scope("head");
+  return decode(head()(cat(pooled, 0)), batch.proposals, batch.infos);
 }
 
 DetectorLoss FastRcnn::loss_of_regions(const Tensor& map, const std::vector<Tensor>& proposals,
@@ -184,7 +203,14 @@ std::vector<Detections> FastRcnn::detect_regions(const Tensor& map,
                                                  const std::vector<BatchImage>& infos) {
   check_proposals(proposals, infos.size());
   const NoGradGuard guard;
-  const auto [logits, offsets] = classify(map, to_rois(proposals));
+  return decode(classify(map, to_rois(proposals)), proposals, infos);
+}
+
+std::vector<Detections> FastRcnn::decode(const RegionHead::Output& output,
+                                         const std::vector<Tensor>& proposals,
+                                         const std::vector<BatchImage>& infos) const {
+  const NoGradGuard guard;
+  const auto& [logits, offsets] = output;
   const Tensor scores = softmax(logits);
   const std::int64_t classes = logits.size(1);
   const Tensor raw = offsets * box_std_ + box_mean_;  // [R, 1 + K, 4], as the targets were
@@ -197,12 +223,7 @@ std::vector<Detections> FastRcnn::detect_regions(const Tensor& map,
     const auto n = static_cast<std::size_t>(image);
     const std::int64_t count = first[n + 1] - first[n];
     // Each class has a box of its own: the region is its anchor (1 + K) times.
-    const Tensor& regions = proposals[n];
-    Tensor anchors = Tensor::empty({count * classes, 4});
-    for (std::int64_t r = 0; r < count; ++r)
-      for (std::int64_t c = 0; c < classes; ++c)
-        std::copy_n(regions.data().begin() + 4 * r, 4,
-                    anchors.data().begin() + 4 * (r * classes + c));
+    const Tensor anchors = repeat_boxes(proposals[n], classes);
     const Tensor boxes =
         decode_boxes(reshape(slice(raw, 0, first[n], first[n + 1]), {count * classes, 4}), anchors,
                      kUnitBoxWeights);

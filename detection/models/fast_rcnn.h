@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "detection/detector.h"
@@ -9,6 +10,7 @@
 #include "detection/models/region_head.h"
 #include "detection/postprocess.h"
 #include "detection/regions.h"
+#include "detection/scale_pyramid.h"
 
 namespace boxgrad::detection {
 
@@ -23,6 +25,10 @@ struct FastRcnnOptions {
   BalancedOptions sampling = {.size = 64, .positive_fraction = 0.25};  ///< of each image
   OhemOptions ohem = {.size = 128};                                    ///< of the whole batch
   double lambda = 1;  ///< weight of the box loss; 0: classification alone
+
+  /// detect() looks at each region in the size that suits it; unset: in the batch's. (Training at
+  /// several scales: random_scale().)
+  std::optional<ScalePyramid> pyramid = {};
 
   PostprocessOptions postprocess = {
       .score_threshold = 0.05, .max_per_class = 300, .nms_iou = 0.3, .max_per_image = 100};
@@ -64,6 +70,9 @@ class FastRcnn : public Detector {
                                const std::vector<Target>& targets, Random& random);
   std::vector<Detections> detect_regions(const Tensor& map, const std::vector<Tensor>& proposals,
                                          const std::vector<BatchImage>& infos);
+  /// The pooled grids of regions [R, 4] of one image [1, H, W, 3], through the pyramid if there is
+  /// one: [R, pool, pool, C].
+  Tensor pooled_features(const Tensor& image, const Tensor& boxes);
   /// Classes and boxes of regions [R, 5] of a map.
   RegionHead::Output classify(const Tensor& map, const Tensor& rois);
 
@@ -79,6 +88,10 @@ class FastRcnn : public Detector {
   RegionHead& head() const { return head_.as<RegionHead>(); }
 
  private:
+  Tensor pool(const Tensor& map, const Tensor& rois) const;
+  std::vector<Detections> decode(const RegionHead::Output& output,
+                                 const std::vector<Tensor>& proposals,
+                                 const std::vector<BatchImage>& infos) const;
   /// The numbers of the regions that learn, of those in step_.
   std::vector<std::int64_t> select(const Tensor& map, const Tensor& targets,
                                    const std::vector<std::int64_t>& first_of_image, Random& random);

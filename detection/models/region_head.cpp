@@ -39,10 +39,12 @@ RegionHead::RegionHead(std::int64_t in_features, std::int64_t num_classes,
     return add_module(name, layer);
   };
   cls_score_ = sibling("cls_score", 1 + num_classes, options.class_std);
-  bbox_pred_ = sibling("bbox_pred", 4 * (1 + num_classes), options.box_std);
+  if (options.boxes) bbox_pred_ = sibling("bbox_pred", 4 * (1 + num_classes), options.box_std);
+  has_boxes_ = options.boxes;
+  hidden_width_ = width;
 }
 
-RegionHead::Output RegionHead::operator()(const Tensor& features) const {
+Tensor RegionHead::hidden(const Tensor& features) const {
   const std::int64_t regions = features.size(0);
   std::int64_t width = 1;
   for (int axis = 1; axis < features.rank(); ++axis) width *= features.size(axis);
@@ -51,8 +53,16 @@ RegionHead::Output RegionHead::operator()(const Tensor& features) const {
     x = hidden_[i](x);
     if (!dropouts_.empty()) x = dropouts_[i](x);
   }
-  const Tensor offsets = bbox_pred_(x);
-  return {cls_score_(x), reshape(offsets, {regions, offsets.size(1) / 4, 4})};
+  return x;
+}
+
+RegionHead::Output RegionHead::classify(const Tensor& hidden) const {
+  Output output{cls_score_(hidden), {}};
+  if (has_boxes_) {
+    const Tensor offsets = bbox_pred_(hidden);
+    output.offsets = reshape(offsets, {hidden.size(0), offsets.size(1) / 4, 4});
+  }
+  return output;
 }
 
 namespace {

@@ -11,6 +11,7 @@ struct RegionHeadOptions {
   std::vector<std::int64_t> hidden = {4096, 4096};  ///< fc6, fc7, ...
   double dropout = 0.5;                             ///< behind each of them; 0: none
   double class_std = 0.01, box_std = 0.001;  ///< Gaussians that the last two layers start from
+  bool boxes = true;                         ///< false: classes alone, as in R-CNN and SPPnet
 };
 
 /// What Fast R-CNN says of a region: fully connected layers on its pooled features, then two
@@ -20,20 +21,27 @@ struct RegionHeadOptions {
 ///   "cls_score"         [1 + K] logits of the classes, background first
 ///   "bbox_pred"         [4 (1 + K)] offsets, four for each class
 ///
-/// The columns of background's box are there, as published, and never used.
+/// The columns of background's box are there, as published, and never used. Without `boxes` there
+/// is no bbox_pred.
 class RegionHead : public nn::Module {
  public:
   RegionHead(std::int64_t in_features, std::int64_t num_classes, const RegionHeadOptions& options);
 
   struct Output {
     Tensor logits;   ///< [R, 1 + K]
-    Tensor offsets;  ///< [R, 1 + K, 4]
+    Tensor offsets;  ///< [R, 1 + K, 4]; none without `boxes`
   };
-  /// features  [R, ...], flattened here
-  Output operator()(const Tensor& features) const;
+  /// What the last hidden layer says, [R, D]: SVMs are fitted to it.
+  Tensor hidden(const Tensor& features) const;
+  Output classify(const Tensor& hidden) const;
+  /// Both: features [R, ...], flattened here.
+  Output operator()(const Tensor& features) const { return classify(hidden(features)); }
+  std::int64_t hidden_width() const { return hidden_width_; }
 
  private:
   std::vector<nn::Child> hidden_, dropouts_;
+  std::int64_t hidden_width_ = 0;
+  bool has_boxes_ = true;
   nn::Child cls_score_, bbox_pred_;
 };
 

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "detection/detector.h"
+#include "detection/models/backbone.h"
+#include "detection/models/region_classifiers.h"
+#include "detection/models/region_head.h"
+#include "detection/postprocess.h"
+#include "detection/regions.h"
+#include "detection/warp.h"
+
+namespace boxgrad::detection {
+
+/// The published values, for AlexNet.
+struct RcnnOptions {
+  std::int64_t num_classes = 0;  ///< without background
+  WarpOptions warp = {};
+  RegionHeadOptions head = {.boxes = false};
+
+  /// Fine-tuning: IoU >= 0.5 with a truth is its class, everything else background, truths among
+  /// the windows; 32 objects and 96 backgrounds in a batch of 128.
+  RegionOptions regions = {.negative_low = 0};
+  BalancedOptions windows = {.size = 128, .positive_fraction = 0.25};  ///< of the whole batch
+
+  RegionScoring scoring = RegionScoring::svm;
+  bool regress_boxes = true;  ///< by the ridge regressors
+  std::int64_t windows_at_once = 128;
+  PostprocessOptions postprocess = {
+      .score_threshold = -1, .max_per_class = 300, .nms_iou = 0.3, .max_per_image = 100};
+};
+
+/// R-CNN: every proposal is cut out of the image, warped to the size that the network takes, and
+/// goes through all of its layers by itself. Proposals come with the batch (Batch::proposals).
+///
+///   hidden = head.hidden(backbone(warp(region)))    score = SVMs(hidden), box = ridge(pooled,
+///   region)
+///
+///   "backbone", "head" (classes alone), "classifiers" (RegionClassifiers)
+///
+/// Trained in three stages: this network as a classifier of windows (loss()), then
+/// train_region_classifiers() for SVMs and boxes. `pooled` is the backbone's last map of the
+/// window.
+///
+/// Girshick, Donahue, Darrell, Malik, "Rich feature hierarchies for accurate object detection and
+/// semantic segmentation", CVPR 2014.
+class Rcnn : public Detector {
+ public:
+  Rcnn(std::shared_ptr<Backbone> backbone, RcnnOptions options);
+
+  /// The fine-tuning's cross entropy over sampled windows. The published code draws the 128 windows
+  /// of a batch from all images; here they come from the batch's.
+  DetectorLoss loss(const Batch& batch, Random& random) override;
+  std::vector<Detections> detect(const Batch& batch) override;
+
+  /// Of regions [R, 4] of an image [1, H, W, 3], `windows_at_once` at a time; without a graph.
+  ClassifierFeatures region_features(const Tensor& image, const Tensor& boxes);
+
+  RegionClassifiers& classifiers() const { return classifiers_.as<RegionClassifiers>(); }
+  const RcnnOptions& options() const { return options_; }
+  RcnnOptions& options() { return options_; }
+
+ private:
+  RegionHead& head() const { return head_.as<RegionHead>(); }
+
+  RcnnOptions options_;
+  nn::Child backbone_, head_, classifiers_;
+};
+
+/// What classes and boxes a detector with RegionClassifiers reports for the regions of one image.
+Detections classify_regions(const RegionHead& head, const RegionClassifiers& classifiers,
+                            const ClassifierFeatures& features, const Tensor& regions,
+                            RegionScoring scoring, bool regress_boxes, double width, double height,
+                            const PostprocessOptions& options);
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,82 @@
+#include "detection/models/spp_net.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/autograd.h"
+#include "core/check.h"
+#include "core/ops.h"
+#include "detection/models/fast_rcnn.h"
+#include "detection/models/rcnn.h"
+#include "detection/spatial_pyramid_pool.h"
+#include "layers/losses.h"
+
+namespace boxgrad::detection {
+
+SppNet::SppNet(std::shared_ptr<Backbone> backbone, SppNetOptions options)
+    : options_(std::move(options)) {
+  check(backbone != nullptr, "SppNet: the backbone is null");
+  check(options_.num_classes >= 1, "SppNet: num_classes must be >= 1, got ", options_.num_classes);
+  options_.head.boxes = false;
+  std::int64_t bins = 0;
+  for (const std::int64_t n : options_.levels) bins += n * n;
+  const std::int64_t pooled = bins * backbone->channels().back();
+  backbone->set_requires_grad(false);
+  backbone_ = add_module("backbone", std::move(backbone));
+  const auto head = std::make_shared<RegionHead>(pooled, options_.num_classes, options_.head);
+  head_ = add_module("head", head);
+  classifiers_ = add_module("classifiers", std::make_shared<RegionClassifiers>(
+                                               head->hidden_width(), pooled, options_.num_classes));
+}
+
+Tensor SppNet::pooled_features(const Tensor& image, const Tensor& boxes) {
+  const NoGradGuard guard;
+  return pyramid_features(
+      image, boxes, options_.pyramid, [&](const Tensor& scaled, const Tensor& regions) {
+        return spatial_pyramid_pool(backbone_.as<Backbone>().maps(scaled).back(),
+                                    to_rois({regions}), options_.scale, options_.levels);
+      });
+}
+
+DetectorLoss SppNet::loss(const Batch& batch, Random& random) {
+  check(batch.proposals.size() == batch.targets.size(), "SppNet: the batch has ",
+        batch.targets.size(), " images and proposals for ", batch.proposals.size());
+  BalancedOptions each = options_.sampling;  // of an image
+  each.size = std::max<std::int64_t>(1, each.size / std::max<std::int64_t>(1, batch.size()));
+  std::vector<Tensor> pooled;
+  std::vector<std::int64_t> labels;
+  for (std::size_t n = 0; n < batch.targets.size(); ++n) {
+    const SampledRegions sampled =
+        sample_regions(batch.proposals[n], batch.targets[n], options_.regions, each, random);
+    pooled.push_back(pooled_features(image_of(batch, n), sampled.boxes));
+    labels.insert(labels.end(), sampled.labels.begin(), sampled.labels.end());
+  }
+  DetectorLoss result;
+  result.positives = std::ranges::count_if(labels, [](std::int64_t label) { return label > 0; });
+  result.negatives = static_cast<std::int64_t>(labels.size()) - result.positives;
+  const ModuleScope scope("head");
+  result.total = cross_entropy(head()(cat(pooled, 0)).logits, labels);
+  result.parts = {{"class", static_cast<double>(result.total.item())}};
+  return result;
+}
+
+ClassifierFeatures SppNet::region_features(const Tensor& image, const Tensor& boxes) {
+  const NoGradGuard guard;
+  Tensor pooled = pooled_features(image, boxes);
+  return {head().hidden(pooled), pooled};
+}
+
+std::vector<Detections> SppNet::detect(const Batch& batch) {
+  const NoGradGuard guard;
+  check(batch.proposals.size() == batch.infos.size(), "SppNet: the batch has ", batch.infos.size(),
+        " images and proposals for ", batch.proposals.size());
+  std::vector<Detections> result;
+  for (std::size_t n = 0; n < batch.infos.size(); ++n)
+    result.push_back(classify_regions(
+        head(), classifiers(), region_features(image_of(batch, n), batch.proposals[n]),
+        batch.proposals[n], options_.scoring, options_.regress_boxes, batch.infos[n].width,
+        batch.infos[n].height, options_.postprocess));
+  return result;
+}
+
+}  // namespace boxgrad::detection

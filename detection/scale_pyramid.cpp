@@ -1,0 +1,102 @@
+#include "detection/scale_pyramid.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/check.h"
+#include "core/ops.h"
+#include "core/resize.h"
+#include "detection/boxes.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+/// [1, H, W, C] in another size.
+Tensor resized_batch(const Tensor& image, int height, int width) {
+  const Tensor one = reshape(image.detach(), {image.size(1), image.size(2), image.size(3)});
+  const bool shrinks = height < image.size(1);
+  const Tensor result =
+      shrinks ? resize_area(one, height, width) : resize_bilinear(one, height, width);
+  return reshape(result, {1, height, width, image.size(3)});
+}
+
+}  // namespace
+
+std::vector<double> ScalePyramid::factors(double width, double height) const {
+  check(!sides_px.empty() && longest_px > 0 && region_px > 0,
+        "ScalePyramid: needs a side, and longest_px and region_px > 0");
+  check(width > 0 && height > 0, "ScalePyramid: the image is ", width, " x ", height);
+  std::vector<double> result;
+  for (const double side : sides_px) {
+    check(side > 0, "ScalePyramid: sides must be > 0, got ", side);
+    result.push_back(
+        std::min(side / std::min(width, height), longest_px / std::max(width, height)));
+  }
+  return result;
+}
+
+std::vector<std::size_t> nearest_scales(const Tensor& boxes, const std::vector<double>& factors,
+                                        double region_px) {
+  check(!factors.empty(), "nearest_scales: there is no scale");
+  std::vector<std::size_t> result;
+  for (const Scalar area : box_area(boxes).to_vector()) {
+    const auto distance = [&](double factor) {
+      return std::abs(static_cast<double>(area) * factor * factor - region_px * region_px);
+    };
+    std::size_t best = 0;
+    for (std::size_t s = 1; s < factors.size(); ++s)
+      if (distance(factors[s]) < distance(factors[best])) best = s;
+    result.push_back(best);
+  }
+  return result;
+}
+
+Tensor pyramid_features(
+    const Tensor& image, const Tensor& boxes, const ScalePyramid& pyramid,
+    const std::function<Tensor(const Tensor& image, const Tensor& boxes)>& features) {
+  check(image.rank() == 4 && image.size(0) == 1,
+        "pyramid_features: image must be [1, H, W, C], got ", image.shape());
+  check_boxes(boxes, "pyramid_features", "boxes");
+  const double width = static_cast<double>(image.size(2)),
+               height = static_cast<double>(image.size(1));
+  const std::vector<double> factors = pyramid.factors(width, height);
+  const std::vector<std::size_t> chosen = nearest_scales(boxes, factors, pyramid.region_px);
+
+  std::vector<Tensor> parts;
+  std::vector<std::int64_t> place(chosen.size());  // of each region among the parts
+  std::int64_t done = 0;
+  for (std::size_t s = 0; s < factors.size(); ++s) {
+    std::vector<std::int64_t> own;
+    for (std::size_t r = 0; r < chosen.size(); ++r)
+      if (chosen[r] == s) {
+        place[r] = done++;
+        own.push_back(static_cast<std::int64_t>(r));
+      }
+    if (own.empty() && (!chosen.empty() || s > 0)) continue;  // no region at all: one empty part
+    const int h = std::max(1, static_cast<int>(std::lround(height * factors[s]))),
+              w = std::max(1, static_cast<int>(std::lround(width * factors[s])));
+    Tensor scaled = index_select(boxes, 0, own);
+    if (h == image.size(1) && w == image.size(2)) {
+      parts.push_back(features(image, scaled));
+      continue;
+    }
+    const auto sx = static_cast<Scalar>(w / width), sy = static_cast<Scalar>(h / height);
+    for (std::size_t i = 0; i < scaled.data().size(); ++i) scaled.data()[i] *= i % 2 ? sy : sx;
+    parts.push_back(features(resized_batch(image, h, w), scaled));
+  }
+  return index_select(cat(parts, 0), 0, place);
+}
+
+Transform random_scale(const ScalePyramid& pyramid) {
+  return [pyramid](Sample sample, Random& random) {
+    const double width = sample.image.width(), height = sample.image.height();
+    const std::vector<double> factors = pyramid.factors(width, height);
+    const double factor =
+        factors[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(factors.size())))];
+    return resize(sample, std::max(1, static_cast<int>(std::lround(width * factor))),
+                  std::max(1, static_cast<int>(std::lround(height * factor))));
+  };
+}
+
+}  // namespace boxgrad::detection

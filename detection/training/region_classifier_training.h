@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "detection/data/dataset.h"
+#include "detection/data/preparation.h"
+#include "detection/linear_svm.h"
+#include "detection/models/region_classifiers.h"
+
+namespace boxgrad::detection {
+
+/// The published values.
+struct RegionClassifierOptions {
+  LinearSvmOptions svm = {};
+  double feature_norm = 20;           ///< features are scaled so that their mean length is this
+  Scalar negative_iou = Scalar(0.3);  ///< regions below it, with the class's truths, are negatives
+  Scalar hard_above = Scalar(-1.0001);  ///< a negative with a larger score is hard
+  Scalar evict_below = Scalar(-1.2);    ///< and one with a smaller score is forgotten
+  std::int64_t retrain_after = 2000;    ///< new hard negatives of a class
+  double ridge_lambda = 1000;
+  Scalar box_iou = Scalar(0.6);  ///< regions that overlap a truth so much teach boxes
+};
+
+/// What it took.
+struct RegionClassifierReport {
+  double seconds_features = 0, seconds_svms = 0, seconds_boxes = 0;
+  double megabytes = 0;                 ///< of features on disk
+  std::int64_t regions = 0;             ///< whose features were computed
+  std::vector<std::int64_t> positives;  ///< [K], truths of each class
+  std::vector<std::int64_t> negatives;  ///< [K], examples in the last SVM
+};
+
+/// The second and third stage of R-CNN and SPPnet, behind a network that is trained:
+///
+///   features   of all proposals and truths of all images, to files in `folder`
+///   SVMs       one for each class. Positives are its truths; negatives are regions with IoU < 0.3
+///              with any of them, more than memory holds: all of the first image, then, in one pass
+///              over the others, those that the SVM of the moment gets wrong or nearly so. It is
+///              trained again after 2000 new ones, and at the end
+///   boxes      ridge regression for each class from the pooled features of regions with IoU >= 0.6
+///   to
+///              their offsets
+///
+/// A class without a truth gets an SVM that always says -1, and one without a region for its boxes
+/// keeps them where they are.
+///
+/// dataset    with proposals
+/// features   of boxes [R, 4] on an image [1, H, W, 3], without a graph
+/// throws     std::invalid_argument when the dataset is empty or features do not fit `classifiers`;
+///            std::runtime_error when the folder cannot be written
+///
+/// Girshick et al., "Rich feature hierarchies ...", CVPR 2014, sections 2.3, appendices B and C,
+/// and the authors' code for the constants. The same bits for any number of threads.
+RegionClassifierReport train_region_classifiers(
+    RegionClassifiers& classifiers, const Dataset& dataset, const Preparation& preparation,
+    const std::function<ClassifierFeatures(const Tensor& image, const Tensor& boxes)>& features,
+    const std::filesystem::path& folder, const RegionClassifierOptions& options = {});
+
+}  // namespace boxgrad::detection
