@@ -21,12 +21,30 @@ Tensor resized_batch(const Tensor& image, int height, int width) {
   return reshape(result, {1, height, width, image.size(3)});
 }
 
+int scaled_px(double side, double factor) {
+  return std::max(1, static_cast<int>(std::lround(side * factor)));
+}
+
 }  // namespace
+
+ScalePyramid ScalePyramid::five() {
+  return {.sides_px = {480, 576, 688, 864, 1200}, .longest_px = 2000};
+}
+
+ScalePyramid ScalePyramid::resized(double factor) const {
+  check(factor > 0, "ScalePyramid: factor must be > 0, got ", factor);
+  ScalePyramid result = *this;
+  for (double& side : result.sides_px) side *= factor;
+  result.longest_px *= factor;
+  result.region_px *= factor;
+  return result;
+}
 
 std::vector<double> ScalePyramid::factors(double width, double height) const {
   check(!sides_px.empty() && longest_px > 0 && region_px > 0,
         "ScalePyramid: needs a side, and longest_px and region_px > 0");
-  check(width > 0 && height > 0, "ScalePyramid: the image is ", width, " x ", height);
+  check(width > 0 && height > 0, "ScalePyramid: the image must have pixels, got ", width, " x ",
+        height);
   std::vector<double> result;
   for (const double side : sides_px) {
     check(side > 0, "ScalePyramid: sides must be > 0, got ", side);
@@ -74,8 +92,7 @@ Tensor pyramid_features(
         own.push_back(static_cast<std::int64_t>(r));
       }
     if (own.empty() && (!chosen.empty() || s > 0)) continue;  // no region at all: one empty part
-    const int h = std::max(1, static_cast<int>(std::lround(height * factors[s]))),
-              w = std::max(1, static_cast<int>(std::lround(width * factors[s])));
+    const int h = scaled_px(height, factors[s]), w = scaled_px(width, factors[s]);
     Tensor scaled = index_select(boxes, 0, own);
     if (h == image.size(1) && w == image.size(2)) {
       parts.push_back(features(image, scaled));
@@ -94,8 +111,7 @@ Transform random_scale(const ScalePyramid& pyramid) {
     const std::vector<double> factors = pyramid.factors(width, height);
     const double factor =
         factors[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(factors.size())))];
-    return resize(sample, std::max(1, static_cast<int>(std::lround(width * factor))),
-                  std::max(1, static_cast<int>(std::lround(height * factor))));
+    return resize(sample, scaled_px(width, factor), scaled_px(height, factor));
   };
 }
 

@@ -206,3 +206,11 @@ TEST_CASE("boxes explain what is wrong", "[boxes][errors]") {
   CHECK_THROWS_WITH(decode_boxes(Tensor({1, 4}), kAnchor, {1, 1, 0, 1}),
                     "decode_boxes: weights must be > 0, got 0");
 }
+
+TEST_CASE("repeat_boxes gives each box so many times in a row", "[boxes]") {
+  const Tensor boxes({2, 4}, {0, 1, 2, 3, 4, 5, 6, 7});
+  CHECK(repeat_boxes(boxes, 2).to_vector() ==
+        std::vector<Scalar>{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7});
+  CHECK(repeat_boxes(boxes, 0).shape() == Shape{0, 4});
+  CHECK_THROWS_WITH(repeat_boxes(boxes, -1), "repeat_boxes: times must be >= 0, got -1");
+}

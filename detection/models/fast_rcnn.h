@@ -26,8 +26,9 @@ struct FastRcnnOptions {
   OhemOptions ohem = {.size = 128};                                    ///< of the whole batch
   double lambda = 1;  ///< weight of the box loss; 0: classification alone
 
-  /// detect() looks at each region in the size that suits it; unset: in the batch's. (Training at
-  /// several scales: random_scale().)
+  /// detect() looks at each region in the size that suits it, by itself without the padding of a
+  /// batch; unset: in the batch's size. Training takes images as they come: random_scale() is the
+  /// augmentation that goes with it.
   std::optional<ScalePyramid> pyramid = {};
 
   PostprocessOptions postprocess = {

@@ -10,6 +10,8 @@ namespace boxgrad::detection {
 
 FasterRcnn::FasterRcnn(std::shared_ptr<Backbone> backbone, FasterRcnnOptions options) {
   check(backbone != nullptr, "FasterRcnn: the backbone is null");
+  check(!options.fast_rcnn.pyramid,
+        "FasterRcnn: proposals and regions share one map; fast_rcnn.pyramid must be unset");
   const std::int64_t channels = backbone->channels().back();
   fast_rcnn_ = add_module(
       "fast_rcnn", std::make_shared<FastRcnn>(std::move(backbone), std::move(options.fast_rcnn)));
