@@ -11,16 +11,19 @@
 #include "core/serialize.h"
 #include "detection/data/transforms.h"
 #include "detection/evaluation.h"
+#include "detection/scale_pyramid.h"
 #include "detection/training/evaluate.h"
 #include "detection/training/trainer.h"
+#include "layers/schedule.h"
 #include "layers/sgd.h"
 
 namespace boxgrad::reproduce {
 
 std::string FastRecipe::describe() const {
-  return concat("freeze ", freeze, ", lambda ", lambda, ", flips ", flips, ", selection ",
-                static_cast<int>(selection), ", negative_low ", negative_low, ", ohem ", ohem.size,
-                "/", ohem.nms_iou, "/", ohem.suppress, "/", ohem.suppress_first, ", rate ", rate);
+  return concat(five_scales ? "five scales, " : "", "freeze ", freeze, ", lambda ", lambda,
+                ", flips ", flips, ", selection ", static_cast<int>(selection), ", negative_low ",
+                negative_low, ", ohem ", ohem.size, "/", ohem.nms_iou, "/", ohem.suppress, "/",
+                ohem.suppress_first, ", rate ", rate);
 }
 
 Lab::Lab(const LabOptions& options)
@@ -72,18 +75,16 @@ std::shared_ptr<FastRcnn> Lab::new_fast_rcnn(const FastRecipe& recipe, std::uint
 }
 
 double Lab::train_detector(Detector& model, const Dataset& data, std::uint64_t seed,
-                           std::int64_t steps, double rate, bool flips) {
+                           std::int64_t steps, double rate, const Transform& augmentation,
+                           std::int64_t images) {
   nn::SGD sgd(model, {.rate = rate,
                       .momentum = 0.9,
                       .weight_decay = 5e-4,
                       .groups = {{.pattern = ".*[.]bias", .rate = 2, .decay = 0}}});
-  const Transform mirrored = [](Sample sample, Random& draw) {
-    return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
-  };
   const TrainingSummary summary =
-      train(model, sgd, data, flips ? mirrored : Transform{}, {},
+      train(model, sgd, data, augmentation, {},
             {.iterations = steps,
-             .batch_size = 2,
+             .batch_size = images,
              .seed = seed,
              .schedule =
                  [](std::int64_t n) {
@@ -110,38 +111,77 @@ Result Lab::measure(Detector& model, const Dataset& val) {
   return result;
 }
 
+std::filesystem::path Lab::model_file(const std::string& run) const {
+  return options_.out / "models" / (run + ".safetensors");
+}
+
+std::optional<std::map<std::string, double>> Lab::load_model(nn::Module& model,
+                                                             const std::string& run,
+                                                             const std::string& settings) const {
+  if (!std::filesystem::exists(model_file(run))) return std::nullopt;
+  TensorFile saved = load_safetensors(model_file(run));
+  if (saved.metadata["settings"] != settings) return std::nullopt;
+  saved.metadata.erase("settings");
+  model.load_state_dict(saved.tensors);
+  std::map<std::string, double> figures;
+  for (const auto& [name, text] : saved.metadata) figures[name] = std::stod(text);
+  return figures;
+}
+
+void Lab::save_model(const nn::Module& model, const std::string& run, const std::string& settings,
+                     const std::map<std::string, double>& figures) const {
+  TensorFile file{.tensors = model.state_dict(), .metadata = {{"settings", settings}}};
+  for (const auto& [name, value] : figures) file.metadata[name] = concat(value);
+  std::filesystem::create_directories(model_file(run).parent_path());
+  save_safetensors(model_file(run), file);
+}
+
+double Lab::megabytes(const std::string& name, std::uint64_t seed) const {
+  return static_cast<double>(std::filesystem::file_size(model_file(concat(name, "-seed_", seed)))) /
+         1e6;
+}
+
+void Lab::announce(const std::string& text) { std::cout << text << std::endl; }
+
 std::shared_ptr<FastRcnn> Lab::trained_fast_rcnn(const std::string& name, const FastRecipe& recipe,
                                                  std::uint64_t seed) {
-  const std::string settings = common_settings() + ", " + recipe.describe();
-  const std::string run = concat(name, "-seed_", seed);
-  const auto file = options_.out / "models" / (run + ".safetensors");
-  auto model = new_fast_rcnn(recipe, seed);
-  if (std::filesystem::exists(file)) {
-    const TensorFile saved = load_safetensors(file);
-    const auto made_with = saved.metadata.find("settings");
-    if (made_with != saved.metadata.end() && made_with->second == settings) {
-      model->load_state_dict(saved.tensors);
-      return model;
-    }
-  }
-  std::cout << "training " << run << std::endl;
-  const double seconds =
-      train_detector(*model, task().train, seed, options_.steps, recipe.rate, recipe.flips);
-  std::filesystem::create_directories(file.parent_path());
-  save_safetensors(file, {.tensors = model->state_dict(),
-                          .metadata = {{"settings", settings}, {"seconds", concat(seconds)}}});
+  Transform augmentation = recipe.flips ? random_flip() : Transform{};
+  if (recipe.five_scales) augmentation = chain({augmentation, random_scale(five_scales())});
+  const auto [model, figures] = trained<FastRcnn>(
+      name, common_settings() + ", " + recipe.describe(), seed,
+      [&] { return new_fast_rcnn(recipe, seed); },
+      [&](FastRcnn& untrained) -> std::map<std::string, double> {
+        return {{"seconds", train_detector(untrained, task().train, seed, options_.steps,
+                                           recipe.rate, augmentation)}};
+      });
+  if (recipe.five_scales) model->options().pyramid = five_scales();
   return model;
 }
 
 std::vector<Result> Lab::fast_rcnn(const std::string& name, const FastRecipe& recipe) {
-  return by_seed(name, common_settings() + ", " + recipe.describe(), [&](std::uint64_t seed) {
+  const std::string settings = common_settings() + ", " + recipe.describe();
+  return by_seed(name, settings, [&](std::uint64_t seed) {
     const auto model = trained_fast_rcnn(name, recipe, seed);
     Result result = measure(*model, task().val);
-    const auto file = options_.out / "models" / concat(name, "-seed_", seed, ".safetensors");
-    result.values["seconds"] = std::stod(load_safetensors(file).metadata.at("seconds"));
-    result.values["mb"] = static_cast<double>(std::filesystem::file_size(file)) / 1e6;
+    result.values["seconds"] =
+        load_model(*model, concat(name, "-seed_", seed), settings).value().at("seconds");
+    result.values["mb"] = megabytes(name, seed);
     return result;
   });
+}
+
+Transform random_flip() {
+  return [](Sample sample, Random& draw) {
+    return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
+  };
+}
+
+ScalePyramid five_scales() {
+  ScalePyramid pyramid{.sides_px = {480, 576, 688, 864, 1200}, .longest_px = 2000};
+  for (double& side : pyramid.sides_px) side *= 128. / 600;
+  pyramid.longest_px *= 128. / 600;
+  pyramid.region_px *= 128. / 600;
+  return pyramid;
 }
 
 void Lab::heading(const std::string& text) {

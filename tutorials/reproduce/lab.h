@@ -1,14 +1,19 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/check.h"
 #include "core/report.h"
+#include "detection/data/transforms.h"
 #include "detection/models/fast_rcnn.h"
 #include "detection/training/claims.h"
 #include "detection/training/region_task.h"
@@ -35,6 +40,7 @@ struct FastRecipe {
   std::string freeze = "conv1_2";  ///< the last layer that stays as it is
   double lambda = 1;
   bool flips = true;
+  bool five_scales = false;  ///< a random one in training, the one that suits a region in test
   RegionSelection selection = RegionSelection::sampled;
   Scalar negative_low = Scalar(0.1);
   OhemOptions ohem = {.size = 128};
@@ -58,19 +64,37 @@ class Lab {
   std::vector<Result> by_seed(const std::string& name, const std::string& settings,
                               const std::function<Result(std::uint64_t seed)>& compute);
 
+  /// A network that is trained once for each seed: <name>-seed_<s> in the folder of models.
+  ///
+  /// make    the untrained network;  train   trains it and returns what that took ("seconds", ...)
+  /// result  the trained network and those figures
+  template <class Model>
+  std::pair<std::shared_ptr<Model>, std::map<std::string, double>> trained(
+      const std::string& name, const std::string& settings, std::uint64_t seed,
+      const std::function<std::shared_ptr<Model>()>& make,
+      const std::function<std::map<std::string, double>(Model&)>& train) {
+    const std::string run = concat(name, "-seed_", seed);
+    const std::shared_ptr<Model> model = make();
+    if (const auto figures = load_model(*model, run, settings)) return {model, *figures};
+    announce("training " + run);
+    const auto figures = train(*model);
+    save_model(*model, run, settings, figures);
+    return {model, figures};
+  }
+
   /// Fast R-CNN by that recipe, each seed trained and measured once: "ap50", "ap50_any" (whatever
-  /// the class), "seconds", "ms" an image in test, without proposals.
+  /// the class), "seconds", "ms" an image in test, without proposals, and "mb".
   std::vector<Result> fast_rcnn(const std::string& name, const FastRecipe& recipe);
-  /// The network itself, trained again only if its weights are gone.
   std::shared_ptr<FastRcnn> trained_fast_rcnn(const std::string& name, const FastRecipe& recipe,
                                               std::uint64_t seed);
-  /// A network with the starting weights, not trained.
-  std::shared_ptr<FastRcnn> new_fast_rcnn(const FastRecipe& recipe, std::uint64_t seed);
   /// Trains by lesson 09's schedule; returns seconds.
   double train_detector(Detector& model, const Dataset& data, std::uint64_t seed,
-                        std::int64_t steps, double rate, bool flips);
+                        std::int64_t steps, double rate, const Transform& augmentation,
+                        std::int64_t images = 2);
   /// "ap50", "ap50_any" and "ms" on the validation scenes.
   Result measure(Detector& model, const Dataset& val);
+  /// Megabytes of a saved network.
+  double megabytes(const std::string& name, std::uint64_t seed) const;
 
   // What is printed, and written to index.html and table.md at the end.
   void heading(const std::string& text);
@@ -82,12 +106,39 @@ class Lab {
   void write();
 
  private:
+  std::shared_ptr<FastRcnn> new_fast_rcnn(const FastRecipe& recipe, std::uint64_t seed);
+  std::filesystem::path model_file(const std::string& run) const;
+  std::optional<std::map<std::string, double>> load_model(nn::Module& model, const std::string& run,
+                                                          const std::string& settings) const;
+  void save_model(const nn::Module& model, const std::string& run, const std::string& settings,
+                  const std::map<std::string, double>& figures) const;
+  static void announce(const std::string& text);
+
   LabOptions options_;
   std::unique_ptr<RegionTask> task_;
   ResultStore store_;
   Report report_;
   std::string markdown_;
 };
+
+/// The first images of a dataset.
+class FewImages : public Dataset {
+ public:
+  FewImages(const Dataset& all, std::int64_t count)
+      : all_(all), size_(std::min(count, all.size())) {}
+  std::int64_t size() const override { return size_; }
+  Sample get(std::int64_t index) const override { return all_.get(index); }
+  const std::vector<std::string>& class_names() const override { return all_.class_names(); }
+
+ private:
+  const Dataset& all_;
+  std::int64_t size_;
+};
+
+/// Left and right exchanged, half of the time.
+Transform random_flip();
+/// The published five sizes, for scenes of 128 px as for photos of 600.
+ScalePyramid five_scales();
 
 /// One figure of every seed.
 std::vector<double> values_of(const std::vector<Result>& runs, const std::string& name);

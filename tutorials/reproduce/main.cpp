@@ -22,7 +22,8 @@ int main(int argc, char** argv) {
       std::string name;
       void (*run)(Lab&);
     };
-    const std::vector<Group> groups{{"fast_rcnn", reproduce_fast_rcnn},
+    const std::vector<Group> groups{{"systems", reproduce_systems},
+                                    {"fast_rcnn", reproduce_fast_rcnn},
                                     {"svd", reproduce_svd},
                                     {"ohem", reproduce_ohem},
                                     {"proposals", reproduce_proposals}};

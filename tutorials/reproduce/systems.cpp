@@ -1,0 +1,209 @@
+// Group 1: what sharing the convolutions brought: R-CNN, SPPnet, Fast R-CNN (Girshick, 2015, table
+// 4).
+#include <algorithm>
+#include <chrono>
+
+#include "core/check.h"
+#include "core/random.h"
+#include "detection/models/rcnn.h"
+#include "detection/models/spp_net.h"
+#include "detection/training/region_classifier_training.h"
+#include "tutorials/reproduce/lab.h"
+
+namespace boxgrad::reproduce {
+
+namespace {
+
+/// What a system is trained on: what fits into a minute.
+struct Amount {
+  std::int64_t steps;   ///< of fine-tuning
+  std::int64_t images;  ///< whose features the SVMs are fitted to
+};
+
+/// The second and third stage, with the seconds and megabytes of each.
+template <class Model>
+std::map<std::string, double> fit_classifiers(Lab& lab, Model& model, const Amount& amount) {
+  model.eval();
+  const RegionClassifierReport report = train_region_classifiers(
+      model.classifiers(), FewImages(lab.task().train, amount.images), {},
+      [&](const Tensor& image, const Tensor& boxes) { return model.region_features(image, boxes); },
+      lab.options().out / "features", {.svm = {.c = 0.01}, .retrain_after = 1000});
+  std::filesystem::remove_all(lab.options().out / "features");
+  return {{"features", report.seconds_features},
+          {"svms", report.seconds_svms},
+          {"boxes", report.seconds_boxes},
+          {"feature_mb", report.megabytes},
+          {"images", static_cast<double>(amount.images)}};
+}
+
+std::shared_ptr<Rcnn> new_rcnn(Lab& lab, std::uint64_t seed) {
+  const auto backbone = lab.task().backbone();
+  backbone->freeze_through("conv1_2");
+  manual_seed(seed);
+  RcnnOptions options;
+  options.num_classes = lab.task().num_classes();
+  options.warp = {.size = 32, .context = 2};
+  options.head = {.hidden = {256, 256}, .dropout = 0};
+  return std::make_shared<Rcnn>(backbone, options);
+}
+
+std::shared_ptr<SppNet> new_spp_net(Lab& lab, bool five, std::uint64_t seed) {
+  const auto backbone = lab.task().backbone();
+  manual_seed(seed);
+  SppNetOptions options;
+  options.num_classes = lab.task().num_classes();
+  options.scale = 1. / 8;
+  options.levels = {4, 2, 1};
+  options.pyramid =
+      five ? five_scales() : ScalePyramid{.sides_px = {128}, .longest_px = 128, .region_px = 48};
+  options.head = {.hidden = {256, 256}, .dropout = 0};
+  return std::make_shared<SppNet>(backbone, options);
+}
+
+/// Milliseconds of detection an image, one image at a time, without proposals: the best of three.
+double milliseconds_per_image(Detector& model, const Dataset& val, std::int64_t images) {
+  model.eval();
+  std::vector<Batch> batches;
+  for (std::int64_t i = 0; i < std::min(images, val.size()); ++i) {
+    const std::vector<Sample> one{val.get(i)};
+    batches.push_back(collate(one));
+  }
+  double best = 1e300;
+  for (int round = 0; round < 3; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    for (const Batch& batch : batches) model.detect(batch);
+    best = std::min(
+        best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+                  .count());
+  }
+  return best / static_cast<double>(batches.size());
+}
+
+/// One row of the table.
+struct System {
+  std::string name, text;
+  std::vector<Result> runs;
+  double ms = 0;
+};
+
+}  // namespace
+
+void reproduce_systems(Lab& lab) {
+  lab.heading("R-CNN, SPPnet, Fast R-CNN");
+  const bool quick = lab.options().quick;
+  const Amount rcnn_amount = quick ? Amount{2, 4} : Amount{300, 300};
+  const Amount spp_amount = quick ? Amount{2, 4} : Amount{1500, 1000};
+  const Amount five_amount = quick ? Amount{2, 4} : Amount{700, 600};
+  const auto describe = [&](const Amount& amount) {
+    return concat(lab.common_settings(), ", ", amount.steps, " steps, ", amount.images, " images");
+  };
+  const auto rcnn = [&](std::uint64_t seed) {
+    return lab.trained<Rcnn>(
+        "rcnn", describe(rcnn_amount), seed, [&] { return new_rcnn(lab, seed); },
+        [&](Rcnn& model) {
+          const double seconds = lab.train_detector(model, lab.task().train, seed,
+                                                    rcnn_amount.steps, 0.01, random_flip(), 8);
+          auto figures = fit_classifiers(lab, model, rcnn_amount);
+          figures["fine_tuning"] = seconds;
+          return figures;
+        });
+  };
+  const auto spp_net = [&](const std::string& name, bool five, const Amount& amount,
+                           std::uint64_t seed) {
+    return lab.trained<SppNet>(
+        name, describe(amount), seed, [&] { return new_spp_net(lab, five, seed); },
+        [&](SppNet& model) {
+          const double seconds =
+              lab.train_detector(model, lab.task().train, seed, amount.steps, 0.01, random_flip());
+          auto figures = fit_classifiers(lab, model, amount);
+          figures["fine_tuning"] = seconds;
+          return figures;
+        });
+  };
+  const auto measured = [&](const auto& trained, const std::string& name, std::uint64_t seed) {
+    Result result = lab.measure(*trained.first, lab.task().val);
+    for (const auto& [figure, value] : trained.second) result.values[figure] = value;
+    result.values["seconds"] = trained.second.at("fine_tuning") + trained.second.at("features") +
+                               trained.second.at("svms") + trained.second.at("boxes");
+    result.values["mb"] = lab.megabytes(name, seed);
+    return result;
+  };
+  const auto ms = [&](const std::string& name, const std::string& settings, const auto& model) {
+    return lab.store()
+        .get("time-" + name, settings,
+             [&] {
+               return Result{{{"ms", milliseconds_per_image(*model(), lab.task().val, 40)}}, {}};
+             })
+        .value("ms");
+  };
+
+  std::vector<System> systems;
+  systems.push_back(
+      {"rcnn", "R-CNN", lab.by_seed("rcnn", describe(rcnn_amount), [&](std::uint64_t seed) {
+         return measured(rcnn(seed), "rcnn", seed);
+       })});
+  systems.back().ms = ms("rcnn", describe(rcnn_amount), [&] { return rcnn(0).first; });
+  for (const bool five : {false, true}) {
+    const std::string name = five ? "spp_net-five_scales" : "spp_net";
+    const Amount amount = five ? five_amount : spp_amount;
+    systems.push_back({name, five ? "SPPnet, five scales" : "SPPnet, one scale",
+                       lab.by_seed(name, describe(amount), [&](std::uint64_t seed) {
+                         return measured(spp_net(name, five, amount, seed), name, seed);
+                       })});
+    systems.back().ms =
+        ms(name, describe(amount), [&] { return spp_net(name, five, amount, 0).first; });
+  }
+  const FastRecipe recipe;
+  systems.push_back({"fast_rcnn", "Fast R-CNN", lab.fast_rcnn("fast_rcnn", recipe)});
+  systems.back().ms = ms("fast_rcnn", lab.common_settings() + ", " + recipe.describe(),
+                         [&] { return lab.trained_fast_rcnn("fast_rcnn", recipe, 0); });
+
+  std::vector<std::vector<std::string>> rows, stages;
+  for (const System& system : systems) {
+    rows.push_back(row_of(system.text, system.runs, {"ap50", "ap50_any", "seconds", "mb"}));
+    rows.back().push_back(mean_and_spread({system.ms}, 1));
+    if (system.name == "fast_rcnn") continue;
+    stages.push_back(row_of(system.text, system.runs,
+                            {"images", "fine_tuning", "features", "svms", "boxes", "feature_mb"}));
+  }
+  lab.table({"system", "AP50", "whatever the class", "seconds of training", "MB", "ms an image"},
+            rows);
+  lab.paragraph(
+      "Training is what fits into a minute. Of the stages behind the network, in seconds; features "
+      "lie on disk between them:");
+  lab.table({"system", "images", "fine-tuning", "features", "SVMs", "boxes", "MB of features"},
+            stages);
+  const auto ap = [&](std::size_t k) { return values_of(systems[k].runs, "ap50"); };
+  lab.claims({{.what = "test: one map for all regions beats a network for each",
+               .source = "table 4, VGG16",
+               .paper = "47.0 against 0.32 s, 146 times",
+               .effect = Effect::ratio,
+               .size = 146,
+               .larger = {systems[0].ms},
+               .smaller = {systems[3].ms},
+               .unit = "ms",
+               .digits = 1},
+              {.what = "test: Fast R-CNN against SPPnet with five scales",
+               .source = "table 4, VGG16",
+               .paper = "2.3 against 0.32 s, 7 times",
+               .effect = Effect::ratio,
+               .size = 7,
+               .larger = {systems[2].ms},
+               .smaller = {systems[3].ms},
+               .unit = "ms",
+               .digits = 1},
+              {.what = "Fast R-CNN is better than R-CNN",
+               .source = "table 4, VGG16",
+               .paper = "66.9 against 66.0 mAP",
+               .size = .009,
+               .larger = ap(3),
+               .smaller = ap(0)},
+              {.what = "and better than SPPnet with five scales",
+               .source = "table 4, VGG16",
+               .paper = "66.9 against 63.1 mAP",
+               .size = .038,
+               .larger = ap(3),
+               .smaller = ap(2)}});
+}
+
+}  // namespace boxgrad::reproduce
