@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -128,8 +130,8 @@ TargetStatistics target_statistics(const std::vector<Regions>& images, std::int6
 
 std::vector<std::int64_t> ohem_select(const Tensor& boxes, const std::vector<std::int64_t>& images,
                                       const std::vector<std::int64_t>& labels,
-                                      const std::vector<Scalar>& losses,
-                                      const OhemOptions& options) {
+                                      const std::vector<Scalar>& losses, const OhemOptions& options,
+                                      std::vector<std::int64_t>* suppressed) {
   check_boxes(boxes, "ohem_select", "boxes");
   const auto count = static_cast<std::size_t>(boxes.size(0));
   check(images.size() == count && labels.size() == count && losses.size() == count,
@@ -137,6 +139,7 @@ std::vector<std::int64_t> ohem_select(const Tensor& boxes, const std::vector<std
         labels.size(), " and ", losses.size());
   check(options.size >= 1, "ohem_select: size must be >= 1, got ", options.size);
 
+  if (suppressed != nullptr) suppressed->clear();
   std::vector<Scalar> hardness = losses;
   for (Scalar& value : hardness)
     if (std::isnan(value)) value = std::numeric_limits<Scalar>::infinity();
@@ -159,7 +162,10 @@ std::vector<std::int64_t> ohem_select(const Tensor& boxes, const std::vector<std
       for (const std::int64_t k : nms(index_select(boxes, 0, members), scores, options.nms_iou))
         kept[static_cast<std::size_t>(members[static_cast<std::size_t>(k)])] = true;
     }
-    std::erase_if(order, [&](std::int64_t i) { return !kept[static_cast<std::size_t>(i)]; });
+    const auto is_kept = [&](std::int64_t i) { return kept[static_cast<std::size_t>(i)]; };
+    if (suppressed != nullptr)
+      std::ranges::copy_if(order, std::back_inserter(*suppressed), std::not_fn(is_kept));
+    std::erase_if(order, std::not_fn(is_kept));
   }
   if (options.suppress_first) take(order);
   return order;

@@ -82,7 +82,8 @@ struct OhemOptions {
 /// first. A loss that is NaN counts as the hardest, so that it is seen.
 ///
 /// boxes   [R, 4];  images, labels, losses  [R]
-/// returns the chosen numbers, hardest first
+/// returns the chosen numbers, hardest first; those left out for overlapping a harder one go into
+/// `suppressed`, if given, hardest first
 /// throws  std::invalid_argument for lengths that differ, and a size < 1
 ///
 /// Shrivastava, Gupta, Girshick, "Training region-based object detectors with online hard example
@@ -91,6 +92,7 @@ struct OhemOptions {
 std::vector<std::int64_t> ohem_select(const Tensor& boxes, const std::vector<std::int64_t>& images,
                                       const std::vector<std::int64_t>& labels,
                                       const std::vector<Scalar>& losses,
-                                      const OhemOptions& options = {});
+                                      const OhemOptions& options = {},
+                                      std::vector<std::int64_t>* suppressed = nullptr);
 
 }  // namespace boxgrad::detection

@@ -223,6 +223,15 @@ TEST_CASE("RegionProposalNetwork matches anchors, and ignores those across the b
   CHECK(loss.negatives == 3);  // (20, 20), (28, 12), (28, 20); (20, 12) has IoU 1/3
   CHECK(loss.objectness.item() == Approx(0.6931).epsilon(0.02));  // an untrained network's
 
+  // Columns 1 to 3 of rows 1 and 2 lie inside.
+  CHECK(rpn.last_assignment()[0].crossing.size() == 20 - 6);
+
+  // Without the ignore band what overlaps by 1/3 is background.
+  options.matcher.negative = options.matcher.positive;
+  RegionProposalNetwork no_band(3, options);
+  CHECK(no_band.loss(no_band(map), targets, infos, random).negatives == 5);
+  options.matcher.negative = Scalar(0.3);
+
   options.ignore_crossing = false;
   RegionProposalNetwork all(3, options);
   const auto other = all.loss(all(map), targets, infos, random);

@@ -105,6 +105,11 @@ TEST_CASE("ohem_select equals the authors' code", "[regions][ohem]") {
   CHECK(select({.size = 3}) == std::vector<std::int64_t>{0, 3, 5});
   CHECK(select({.size = 3, .suppress = false}) == std::vector<std::int64_t>{0, 1, 3});
   CHECK(select({.size = 10}).size() == 5);
+  std::vector<std::int64_t> suppressed{9};
+  ohem_select(boxes, images, labels, losses, {.size = 3}, &suppressed);
+  CHECK(suppressed == std::vector<std::int64_t>{1});
+  ohem_select(boxes, images, labels, losses, {.size = 3, .suppress = false}, &suppressed);
+  CHECK(suppressed.empty());
   // The lecture notes' order: three are taken, then b falls.
   CHECK(select({.size = 3, .suppress_first = false}) == std::vector<std::int64_t>{0, 3});
   // The same boxes in different images do not meet.

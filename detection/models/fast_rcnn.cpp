@@ -104,18 +104,62 @@ void FastRcnn::fold_target_statistics() {
   std::ranges::fill(std, Scalar{1});
 }
 
-std::vector<std::int64_t> FastRcnn::select(const Tensor& map, const Tensor& targets,
-                                           const std::vector<std::int64_t>& first_of_image,
-                                           Random& random) {
-  const auto total = static_cast<std::int64_t>(step_.labels.size());
+FastRcnn::Labelled FastRcnn::label_batch(const std::vector<Tensor>& proposals,
+                                         const std::vector<Target>& truths,
+                                         const RegionOptions& regions) const {
+  check_proposals(proposals, truths.size());
+  Labelled result;
+  std::vector<std::int64_t>& labels = result.step.labels;
+  std::vector<Tensor> boxes, targets;
+  for (std::size_t n = 0; n < truths.size(); ++n) {
+    const Regions image = label_regions(proposals[n], truths[n], regions);
+    std::vector<std::int64_t> labelled;
+    for (std::size_t i = 0; i < image.labels.size(); ++i)
+      if (image.labels[i] >= 0) {
+        labelled.push_back(static_cast<std::int64_t>(i));
+        labels.push_back(image.labels[i]);
+      }
+    boxes.push_back(index_select(image.boxes, 0, labelled));
+    targets.push_back(region_targets(image, labelled));
+    result.first_of_image.push_back(static_cast<std::int64_t>(labels.size()));
+  }
+  result.step.rois = to_rois(boxes);
+  result.targets = cat(targets, 0);
+  for (std::size_t r = 0; r < labels.size(); ++r)
+    for (std::size_t k = 0; k < 4; ++k) {
+      const std::size_t column = 4 * static_cast<std::size_t>(labels[r]) + k;
+      Scalar& value = result.targets.data()[4 * r + k];
+      value = (value - box_mean_.data()[column]) / box_std_.data()[column];
+    }
+  return result;
+}
+
+std::vector<Scalar> FastRcnn::losses_of(const Tensor& map, const Labelled& labelled) {
+  const NoGradGuard guard;
+  if (labelled.step.labels.empty()) return {};
+  return multi_task_losses(classify(map.detach(), labelled.step.rois), labelled.step.labels,
+                           labelled.targets, options_.lambda);
+}
+
+RegionStep FastRcnn::read_regions(const Batch& batch, const RegionOptions& regions) {
+  const NoGradGuard guard;
+  Labelled labelled = label_batch(batch.proposals, batch.targets, regions);
+  labelled.step.losses = losses_of(features(batch.images), labelled);
+  return std::move(labelled.step);
+}
+
+std::vector<std::int64_t> FastRcnn::select(const Tensor& map, Labelled& labelled, Random& random) {
+  RegionStep& step = labelled.step;
+  const auto total = static_cast<std::int64_t>(step.labels.size());
   std::vector<std::int64_t> chosen;
   if (options_.selection == RegionSelection::sampled) {
-    for (std::size_t n = 0; n + 1 < first_of_image.size(); ++n) {
+    const std::vector<std::int64_t>& first = labelled.first_of_image;
+    for (std::size_t n = 0; n + 1 < first.size(); ++n) {
       std::vector<std::int64_t> truth;  // sample_balanced asks who is positive
-      for (std::int64_t r = first_of_image[n]; r < first_of_image[n + 1]; ++r)
-        truth.push_back(step_.labels[static_cast<std::size_t>(r)] > 0 ? 0 : kUnmatched);
+      for (std::int64_t r = first[n]; r < first[n + 1]; ++r)
+        truth.push_back(step.labels[static_cast<std::size_t>(r)] > 0 ? 0 : kUnmatched);
       for (const std::int64_t i : sample_balanced(truth, random, options_.sampling).all())
-        chosen.push_back(first_of_image[n] + i);
+        chosen.push_back(first[n] + i);
     }
     return chosen;
   }
@@ -123,14 +167,13 @@ std::vector<std::int64_t> FastRcnn::select(const Tensor& map, const Tensor& targ
     for (std::int64_t r = 0; r < total; ++r) chosen.push_back(r);
     return chosen;
   }
-  // OHEM's read-only pass: the same layers without a graph.
   std::vector<std::int64_t> images;
   for (std::int64_t r = 0; r < total; ++r)
-    images.push_back(static_cast<std::int64_t>(step_.rois.data()[static_cast<std::size_t>(5 * r)]));
+    images.push_back(static_cast<std::int64_t>(step.rois.data()[static_cast<std::size_t>(5 * r)]));
   const NoGradGuard guard;
-  step_.losses =
-      multi_task_losses(classify(map.detach(), step_.rois), step_.labels, targets, options_.lambda);
-  return ohem_select(slice(step_.rois, 1, 1, 5), images, step_.labels, step_.losses, options_.ohem);
+  step.losses = losses_of(map, labelled);
+  return ohem_select(slice(step.rois, 1, 1, 5), images, step.labels, step.losses, options_.ohem,
+                     &step.suppressed);
 }
 
 DetectorLoss FastRcnn::loss(const Batch& batch, Random& random) {
@@ -151,33 +194,9 @@ std::vector<Detections> FastRcnn::detect(const Batch& batch) {
 
 DetectorLoss FastRcnn::loss_of_regions(const Tensor& map, const std::vector<Tensor>& proposals,
                                        const std::vector<Target>& truths, Random& random) {
-  check_proposals(proposals, truths.size());
-  // All labelled regions of the batch, image after image.
-  step_ = {};
-  std::vector<Tensor> boxes, targets;
-  std::vector<std::int64_t> first_of_image{0};
-  for (std::size_t n = 0; n < truths.size(); ++n) {
-    const Regions regions = label_regions(proposals[n], truths[n], options_.regions);
-    std::vector<std::int64_t> labelled;
-    for (std::size_t i = 0; i < regions.labels.size(); ++i)
-      if (regions.labels[i] >= 0) {
-        labelled.push_back(static_cast<std::int64_t>(i));
-        step_.labels.push_back(regions.labels[i]);
-      }
-    boxes.push_back(index_select(regions.boxes, 0, labelled));
-    targets.push_back(region_targets(regions, labelled));
-    first_of_image.push_back(static_cast<std::int64_t>(step_.labels.size()));
-  }
-  step_.rois = to_rois(boxes);
-  Tensor normalised = cat(targets, 0);
-  for (std::size_t r = 0; r < step_.labels.size(); ++r)
-    for (std::size_t k = 0; k < 4; ++k) {
-      const std::size_t column = 4 * static_cast<std::size_t>(step_.labels[r]) + k;
-      Scalar& value = normalised.data()[4 * r + k];
-      value = (value - box_mean_.data()[column]) / box_std_.data()[column];
-    }
-
-  step_.chosen = select(map, normalised, first_of_image, random);
+  Labelled labelled = label_batch(proposals, truths, options_.regions);
+  labelled.step.chosen = select(map, labelled, random);
+  step_ = std::move(labelled.step);
   std::vector<std::int64_t> labels;
   for (const std::int64_t r : step_.chosen)
     labels.push_back(step_.labels[static_cast<std::size_t>(r)]);
@@ -191,7 +210,7 @@ DetectorLoss FastRcnn::loss_of_regions(const Tensor& map, const std::vector<Tens
   }
   const RegionLoss loss =
       multi_task_loss(classify(map, index_select(step_.rois, 0, step_.chosen)), labels,
-                      index_select(normalised, 0, step_.chosen), options_.lambda);
+                      index_select(labelled.targets, 0, step_.chosen), options_.lambda);
   result.total = loss.classification + loss.boxes;
   result.parts = {{"class", static_cast<double>(loss.classification.item())},
                   {"box", static_cast<double>(loss.boxes.item())}};

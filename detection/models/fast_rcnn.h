@@ -37,10 +37,11 @@ struct FastRcnnOptions {
 
 /// What a step of training did with its regions, for recorders and pictures.
 struct RegionStep {
-  Tensor rois = Tensor({0, 5});      ///< [R, 5] all labelled regions of the batch
-  std::vector<std::int64_t> labels;  ///< [R]
-  std::vector<Scalar> losses;        ///< [R] of the read-only pass; empty without one
-  std::vector<std::int64_t> chosen;  ///< numbers among R, those that learned
+  Tensor rois = Tensor({0, 5});          ///< [R, 5] all labelled regions of the batch
+  std::vector<std::int64_t> labels;      ///< [R]
+  std::vector<Scalar> losses;            ///< [R] of the read-only pass; empty without one
+  std::vector<std::int64_t> suppressed;  ///< numbers among R, those that overlap a harder one
+  std::vector<std::int64_t> chosen;      ///< numbers among R, those that learned
 
   std::int64_t chosen_positives() const;
 };
@@ -77,6 +78,10 @@ class FastRcnn : public Detector {
   /// Classes and boxes of regions [R, 5] of a map.
   RegionHead::Output classify(const Tensor& map, const Tensor& rois);
 
+  /// OHEM's read-only pass by itself: all regions that `regions` labels, and the loss of each, as
+  /// it is without a graph. Nothing is chosen, and last_step() stays.
+  RegionStep read_regions(const Batch& batch, const RegionOptions& regions);
+
   void set_target_statistics(const TargetStatistics& statistics);
   /// Puts box_mean and box_std into bbox_pred, which then says offsets as they are: how the
   /// published code saves its models. Detections stay the same; further training would need new
@@ -93,9 +98,17 @@ class FastRcnn : public Detector {
   std::vector<Detections> decode(const RegionHead::Output& output,
                                  const std::vector<Tensor>& proposals,
                                  const std::vector<BatchImage>& infos) const;
-  /// The numbers of the regions that learn, of those in step_.
-  std::vector<std::int64_t> select(const Tensor& map, const Tensor& targets,
-                                   const std::vector<std::int64_t>& first_of_image, Random& random);
+  /// The labelled regions of a batch, image after image, and what the box branch should say.
+  struct Labelled {
+    RegionStep step;
+    Tensor targets;                               ///< [R, 4], normalised
+    std::vector<std::int64_t> first_of_image{0};  ///< and R at the end
+  };
+  Labelled label_batch(const std::vector<Tensor>& proposals, const std::vector<Target>& truths,
+                       const RegionOptions& regions) const;
+  std::vector<Scalar> losses_of(const Tensor& map, const Labelled& labelled);
+  /// The numbers of the regions that learn; writes the losses into the step.
+  std::vector<std::int64_t> select(const Tensor& map, Labelled& labelled, Random& random);
 
   FastRcnnOptions options_;
   nn::Child backbone_, head_;

@@ -56,6 +56,13 @@ std::vector<Tensor> FasterRcnn::propose(const Batch& batch) {
   return rpn().proposals(output, batch.infos);
 }
 
+std::vector<Tensor> FasterRcnn::propose(const Batch& batch, std::int64_t before_nms,
+                                        std::int64_t count) {
+  const NoGradGuard guard;
+  const auto output = rpn()(fast_rcnn().features(batch.images));
+  return rpn().proposals(output, batch.infos, before_nms, count);
+}
+
 std::vector<Detections> FasterRcnn::detect(const Batch& batch) {
   const NoGradGuard guard;
   const Tensor map = fast_rcnn().features(batch.images);

@@ -11,8 +11,8 @@ namespace boxgrad::detection {
 /// Which parts a step of training teaches.
 enum class FasterRcnnPart {
   both,       ///< approximate joint training: the losses are added (section 3.2)
-  proposals,  ///< the RPN: steps 1 and 3 of the 4-step scheme
-  detector,   ///< Fast R-CNN on the RPN's proposals: steps 2 and 4
+  proposals,  ///< the RPN alone
+  detector,   ///< Fast R-CNN on the proposals that the RPN makes now
 };
 
 struct FasterRcnnOptions {
@@ -28,6 +28,7 @@ struct FasterRcnnOptions {
 ///   "rpn"        RegionProposalNetwork
 ///
 /// Ren, He, Girshick, Sun, "Faster R-CNN", NIPS 2015. Proposals are constants for the detector.
+/// The 4-step scheme is in detection/training/alternating.h.
 class FasterRcnn : public Detector {
  public:
   FasterRcnn(std::shared_ptr<Backbone> backbone, FasterRcnnOptions options);
@@ -37,6 +38,7 @@ class FasterRcnn : public Detector {
 
   /// The RPN's proposals alone, [P, 4] for each image.
   std::vector<Tensor> propose(const Batch& batch);
+  std::vector<Tensor> propose(const Batch& batch, std::int64_t before_nms, std::int64_t count);
 
   FasterRcnnPart part = FasterRcnnPart::both;
   FastRcnn& fast_rcnn() const { return fast_rcnn_.as<FastRcnn>(); }

@@ -62,6 +62,8 @@ RegionProposalNetwork::Loss RegionProposalNetwork::loss(const Output& output,
           (box[0] >= 0 && box[1] >= 0 && box[2] <= static_cast<Scalar>(infos[i].width) &&
            box[3] <= static_cast<Scalar>(infos[i].height)))
         inside.push_back(a);
+      else
+        assignment_[i].crossing.push_back(a);
     }
     const Matches found =
         matcher(box_iou(targets[i].boxes, index_select(output.anchors, 0, inside)));
@@ -86,7 +88,7 @@ RegionProposalNetwork::Loss RegionProposalNetwork::loss(const Output& output,
   std::vector<Scalar> is_object;
   std::vector<Tensor> truths;
   for (std::int64_t image = 0; image < n; ++image) {
-    const auto& [matches, selection] = assignment_[static_cast<std::size_t>(image)];
+    const auto& [matches, selection, crossing] = assignment_[static_cast<std::size_t>(image)];
     for (const std::int64_t a : selection.all()) {
       rows.push_back(image * num_anchors + a);
       is_object.push_back(matches.truth[static_cast<std::size_t>(a)] >= 0 ? Scalar{1} : Scalar{0});

@@ -15,6 +15,8 @@ struct RpnOptions {
   AnchorLevel anchors = {};     ///< of the one map; 3 sides times 3 ratios in the paper
   std::int64_t channels = 512;  ///< of the 3x3 convolution
 
+  /// Anchors between the two are ignored. {.positive = .7, .negative = .7} has no such band: all
+  /// that is not positive is background.
   MatcherOptions matcher = {.positive = Scalar(0.7), .negative = Scalar(0.3)};
   /// Anchors that cross the image's border take no part in training: their errors are large and
   /// nobody can mend them (section 3.3).
@@ -70,8 +72,9 @@ class RegionProposalNetwork : public nn::Module {
 
   /// What the last loss() matched, image by image, and which anchors it looked at.
   struct Assignment {
-    Matches matches;
+    Matches matches;  ///< crossing anchors are ignored, too
     Selection selection;
+    std::vector<std::int64_t> crossing;  ///< anchors across the border, left out; ascending
   };
   const std::vector<Assignment>& last_assignment() const { return assignment_; }
   const RpnOptions& options() const { return options_; }

@@ -6,9 +6,6 @@
 
 namespace boxgrad::detection {
 
-namespace {
-
-/// Boxes from the pixels of a prepared image to those of the original.
 Tensor to_original(const Tensor& boxes, const BatchImage& info) {
   Tensor result = boxes.clone();
   const auto numbers = result.data();
@@ -16,8 +13,6 @@ Tensor to_original(const Tensor& boxes, const BatchImage& info) {
     numbers[i] /= static_cast<Scalar>(i % 2 == 0 ? info.scale_x : info.scale_y);
   return result;
 }
-
-}  // namespace
 
 Answers detect_all(Detector& detector, const Dataset& dataset, const Preparation& preparation,
                    std::int64_t count, std::int64_t batch_size,

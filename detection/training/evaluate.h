@@ -11,6 +11,9 @@
 
 namespace boxgrad::detection {
 
+/// Boxes [N, 4] from the pixels of a batch's image to those of the image as its dataset holds it.
+Tensor to_original(const Tensor& boxes, const BatchImage& info);
+
 /// A detector's answers beside the truth, image by image, in pixels of the original images.
 struct Answers {
   std::vector<Detections> detections;

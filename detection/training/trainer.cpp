@@ -102,7 +102,8 @@ class Run {
     Progress progress("training", total_);
     resume_clock();
     while (iteration_ < total_ && !interrupt.requested()) {
-      step(loader.next(), schedule);
+      const DetectorLoss loss = step(loader.next(), schedule);
+      if (options_.on_step) options_.on_step(iteration_, loss);
       progress.update(
           iteration_,
           concat("loss ", short_number(log_.steps.empty() ? last_loss_ : log_.steps.back().loss)));
@@ -139,7 +140,7 @@ class Run {
 
   // --- one step -------------------------------------------------------------------------------
 
-  void step(const Batch& batch, const nn::Schedule& schedule) {
+  DetectorLoss step(const Batch& batch, const nn::Schedule& schedule) {
     const Random before = default_random();
     // What is sampled in step i is a function of (seed, i): nothing to save.
     const Random sampling(options_.seed ^ 0x73616d706c65, static_cast<std::uint64_t>(iteration_));
@@ -164,6 +165,7 @@ class Run {
       sums.parts[k].second += loss.parts[k].second;
     sums.positives += static_cast<double>(loss.positives);
     sums.images += static_cast<double>(batch.size());
+    return loss;
   }
 
   /// Repeats a step that went wrong, with the same random numbers and every op watched.

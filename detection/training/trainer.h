@@ -38,6 +38,9 @@ struct TrainerOptions {
   bool resume = false;                  ///< go on from the checkpoint in `out`
   std::string config = "{}";            ///< JSON of everything that a resumed run must agree on
   int loader_threads = 1;
+  /// Called behind every step with the number of steps done and the step's loss, for recorders
+  /// (RegionRecorder). It may look at the detector and must leave it as it is.
+  std::function<void(std::int64_t iteration, const DetectorLoss& loss)> on_step = {};
 };
 
 /// What a training ended as.
