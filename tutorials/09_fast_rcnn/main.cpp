@@ -2,21 +2,18 @@
 #include <cstdio>
 #include <iostream>
 
-#include "core/charts.h"
 #include "core/draw.h"
 #include "core/ops.h"
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/report.h"
-#include "detection/data/transforms.h"
 #include "detection/draw.h"
 #include "detection/models/fast_rcnn.h"
 #include "detection/proposals/proposals.h"
 #include "detection/training/evaluate.h"
+#include "detection/training/fast_rcnn_presets.h"
 #include "detection/training/region_task.h"
 #include "detection/training/run_report.h"
-#include "layers/count.h"
-#include "layers/schedule.h"
 #include "layers/sgd.h"
 
 using namespace boxgrad;
@@ -78,11 +75,12 @@ int main(int argc, char** argv) {
 
     // 3. Fast R-CNN on top of it.
     if (settings.freeze != "none") backbone->freeze_through(settings.freeze);
-    FastRcnnOptions options{.num_classes = task.num_classes(),
-                            .pool = 5,
-                            .scale = 1. / 8,
-                            .head = {.hidden = {256, 256}, .dropout = 0},
-                            .lambda = settings.lambda};
+    FastRcnnPreset preset = fast_rcnn_preset("narrow", task.num_classes());
+    preset.iterations = settings.iterations;
+    preset.drop_at = settings.iterations * 3 / 4;
+    preset.sgd.rate = settings.rate;
+    FastRcnnOptions& options = preset.model;
+    options.lambda = settings.lambda;
     if (settings.selection == "all") options.selection = RegionSelection::all;
     if (settings.selection == "ohem") {
       options.selection = RegionSelection::ohem;
@@ -98,27 +96,14 @@ int main(int argc, char** argv) {
     regions_sheet(model.last_step(), two).write_png(out / "images/regions.png");
 
     // 4. Training.
-    nn::SGD sgd(model, {.rate = settings.rate,
-                        .momentum = 0.9,
-                        .weight_decay = 5e-4,
-                        .groups = {{.pattern = ".*[.]bias", .rate = 2, .decay = 0}}});
-    const TrainerOptions training{.iterations = settings.iterations,
-                                  .batch_size = 2,
-                                  .seed = program.seed(),
-                                  .schedule =
-                                      [](std::int64_t n) {
-                                        return nn::warm_up(n / 20 + 1, 0.1) *
-                                               nn::multistep({n * 3 / 4}, 0.1);
-                                      },
-                                  .clip_norm = 10,
-                                  .validations = quick ? 1 : 4,
-                                  .checkpoint_every = 0,
-                                  .out = out};
-    const Transform flips = [](Sample sample, Random& draw) {
-      return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
-    };
+    nn::SGD sgd(model, preset.sgd);
+    TrainerOptions training = preset.training();
+    training.seed = program.seed();
+    training.validations = quick ? 1 : 4;
+    training.checkpoint_every = 0;
+    training.out = out;
     RunResult result;
-    result.training = train(model, sgd, task.train, flips, {}, training, &task.val);
+    result.training = train(model, sgd, task.train, preset.augmentation(), {}, training, &task.val);
 
     // 5. How good is it, and how fast?
     Progress progress("validation", task.val.size());

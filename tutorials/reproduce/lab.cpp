@@ -13,8 +13,8 @@
 #include "detection/evaluation.h"
 #include "detection/scale_pyramid.h"
 #include "detection/training/evaluate.h"
+#include "detection/training/fast_rcnn_presets.h"
 #include "detection/training/trainer.h"
-#include "layers/schedule.h"
 #include "layers/sgd.h"
 
 namespace boxgrad::reproduce {
@@ -61,15 +61,12 @@ std::shared_ptr<FastRcnn> Lab::new_fast_rcnn(const FastRecipe& recipe, std::uint
   const auto backbone = task().backbone();
   if (recipe.freeze != "none") backbone->freeze_through(recipe.freeze);
   manual_seed(seed);
-  auto model = std::make_shared<FastRcnn>(
-      backbone, FastRcnnOptions{.num_classes = task().num_classes(),
-                                .pool = 5,
-                                .scale = 1. / 8,
-                                .head = {.hidden = {256, 256}, .dropout = 0},
-                                .regions = {.negative_low = recipe.negative_low},
-                                .selection = recipe.selection,
-                                .ohem = recipe.ohem,
-                                .lambda = recipe.lambda});
+  FastRcnnOptions options = fast_rcnn_preset("narrow", task().num_classes()).model;
+  options.regions.negative_low = recipe.negative_low;
+  options.selection = recipe.selection;
+  options.ohem = recipe.ohem;
+  options.lambda = recipe.lambda;
+  auto model = std::make_shared<FastRcnn>(backbone, options);
   model->set_target_statistics(dataset_target_statistics(task().train, model->options().regions));
   return model;
 }
@@ -77,22 +74,16 @@ std::shared_ptr<FastRcnn> Lab::new_fast_rcnn(const FastRecipe& recipe, std::uint
 double Lab::train_detector(Detector& model, const Dataset& data, std::uint64_t seed,
                            std::int64_t steps, double rate, const Transform& augmentation,
                            std::int64_t images) {
-  nn::SGD sgd(model, {.rate = rate,
-                      .momentum = 0.9,
-                      .weight_decay = 5e-4,
-                      .groups = {{.pattern = ".*[.]bias", .rate = 2, .decay = 0}}});
-  const TrainingSummary summary =
-      train(model, sgd, data, augmentation, {},
-            {.iterations = steps,
-             .batch_size = images,
-             .seed = seed,
-             .schedule =
-                 [](std::int64_t n) {
-                   return nn::warm_up(n / 20 + 1, 0.1) * nn::multistep({n * 3 / 4}, 0.1);
-                 },
-             .clip_norm = 10,
-             .validations = 1,
-             .checkpoint_every = 0});
+  FastRcnnPreset preset = fast_rcnn_preset("narrow", task().num_classes());
+  preset.iterations = steps;
+  preset.drop_at = steps * 3 / 4;
+  preset.sgd.rate = rate;
+  nn::SGD sgd(model, preset.sgd);
+  TrainerOptions training = preset.training();
+  training.batch_size = images;
+  training.seed = seed;
+  training.checkpoint_every = 0;
+  const TrainingSummary summary = train(model, sgd, data, augmentation, {}, training);
   if (summary.interrupted)
     throw std::runtime_error("stopped; the same command goes on with what is missing");
   return summary.seconds;
@@ -176,13 +167,7 @@ Transform random_flip() {
   };
 }
 
-ScalePyramid five_scales() {
-  ScalePyramid pyramid{.sides_px = {480, 576, 688, 864, 1200}, .longest_px = 2000};
-  for (double& side : pyramid.sides_px) side *= 128. / 600;
-  pyramid.longest_px *= 128. / 600;
-  pyramid.region_px *= 128. / 600;
-  return pyramid;
-}
+ScalePyramid five_scales() { return ScalePyramid::five().resized(128. / 600); }
 
 void Lab::heading(const std::string& text) {
   std::cout << "\n" << text << "\n\n";
