@@ -10,6 +10,8 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "detection/models/faster_rcnn.h"
+#include "detection/training/alternating.h"
+#include "detection/training/fast_rcnn_presets.h"
 #include "tutorials/reproduce/lab.h"
 
 namespace boxgrad::reproduce {
@@ -24,22 +26,28 @@ struct FasterRecipe {
 };
 
 /// Scenes show things of 20 to 64 px: three sides, three ratios, on a map of stride 8.
-std::shared_ptr<FasterRcnn> new_faster_rcnn(Lab& lab, const FasterRecipe& recipe,
-                                            std::uint64_t seed) {
-  const auto backbone = lab.task().backbone();
-  backbone->freeze_through("conv1_2");
-  manual_seed(seed);
+FasterRcnnOptions faster_options(Lab& lab, const FasterRecipe& recipe) {
   FasterRcnnOptions options;
   options.rpn.anchors = {.sizes = ratio_box_sizes({20, 32, 50}, {0.5, 1, 2}), .stride_px = 8};
   options.rpn.channels = 128;
   options.rpn.matcher.negative = recipe.negative;
   options.rpn.train_before_nms = 1000, options.rpn.train_proposals = 300;
-  options.fast_rcnn = {.num_classes = lab.task().num_classes(),
-                       .pool = 5,
-                       .scale = 1. / 8,
-                       .head = {.hidden = {256, 256}, .dropout = 0},
-                       .regions = {.negative_low = 0}};
-  auto model = std::make_shared<FasterRcnn>(backbone, options);
+  options.fast_rcnn = fast_rcnn_preset("narrow", lab.task().num_classes()).model;
+  options.fast_rcnn.regions.negative_low = 0;
+  return options;
+}
+
+std::shared_ptr<Backbone> starting_backbone(Lab& lab) {
+  const auto backbone = lab.task().backbone();
+  backbone->freeze_through("conv1_2");
+  return backbone;
+}
+
+std::shared_ptr<FasterRcnn> new_faster_rcnn(Lab& lab, const FasterRecipe& recipe,
+                                            std::uint64_t seed) {
+  const auto backbone = starting_backbone(lab);
+  manual_seed(seed);
+  auto model = std::make_shared<FasterRcnn>(backbone, faster_options(lab, recipe));
   model->fast_rcnn().set_target_statistics(
       dataset_target_statistics(lab.task().train, model->fast_rcnn().options().regions));
   return model;
@@ -82,6 +90,28 @@ void reproduce_proposals(Lab& lab) {
   };
   const auto faster = train_faster("faster_rcnn", {});
   const auto no_band = train_faster("faster_rcnn-no_band", {.negative = Scalar(0.7)});
+  // The 4-step scheme, each step half as long as the joint training.
+  const auto four_steps =
+      lab.by_seed("faster_rcnn-four_steps", lab.common_settings() + ", steps of a half",
+                  [&](std::uint64_t seed) {
+                    manual_seed(seed);
+                    const std::int64_t half = std::max<std::int64_t>(1, lab.options().steps / 2);
+                    FastRcnnPreset preset = fast_rcnn_preset("narrow", lab.task().num_classes());
+                    preset.iterations = half;
+                    preset.drop_at = half * 3 / 4;
+                    AlternatingOptions options{.model = faster_options(lab, {}),
+                                               .sgd = preset.sgd,
+                                               .training = preset.training(),
+                                               .iterations = {half, half, half, half}};
+                    options.training.seed = seed;
+                    options.training.checkpoint_every = 0;
+                    const AlternatingResult trained =
+                        train_alternating([&] { return starting_backbone(lab); },
+                                          lab.task().train_scenes, random_flip(), {}, options);
+                    Result result = lab.measure(*trained.model, lab.task().val_scenes);
+                    result.values["seconds"] = trained.seconds();
+                    return result;
+                  });
   const auto fast = lab.fast_rcnn("fast_rcnn", {});
   const auto searched = lab.store().get("proposals-search", lab.common_settings(), [&] {
     return Result{{},
@@ -127,6 +157,7 @@ void reproduce_proposals(Lab& lab) {
   lab.table({"detector", "AP50", "whatever the class"},
             {row_of("Fast R-CNN on selective search", fast, figures),
              row_of("Faster R-CNN, joint", faster, figures),
+             row_of("Faster R-CNN, 4 steps", four_steps, figures),
              row_of("Faster R-CNN without an ignore band", no_band, figures)});
   const auto recall_at_50 = [](const std::vector<Result>& runs) {
     std::vector<double> values;
