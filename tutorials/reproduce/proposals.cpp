@@ -31,7 +31,8 @@ FasterRcnnOptions faster_options(Lab& lab, const FasterRecipe& recipe) {
   options.rpn.anchors = {.sizes = ratio_box_sizes({20, 32, 50}, {0.5, 1, 2}), .stride_px = 8};
   options.rpn.channels = 128;
   options.rpn.matcher.negative = recipe.negative;
-  options.rpn.train_before_nms = 1000, options.rpn.train_proposals = 300;
+  options.rpn.train_before_nms = options.rpn.test_before_nms = 3000;  // all 2304 anchors
+  options.rpn.train_proposals = 300;
   options.fast_rcnn = fast_rcnn_preset("narrow", lab.task().num_classes()).model;
   options.fast_rcnn.regions.negative_low = 0;
   return options;
