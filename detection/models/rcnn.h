@@ -58,13 +58,12 @@ class Rcnn : public Detector {
   /// Of regions [R, 4] of an image [1, H, W, 3], `windows_at_once` at a time; without a graph.
   ClassifierFeatures region_features(const Tensor& image, const Tensor& boxes);
 
+  RegionHead& head() const { return head_.as<RegionHead>(); }
   RegionClassifiers& classifiers() const { return classifiers_.as<RegionClassifiers>(); }
   const RcnnOptions& options() const { return options_; }
   RcnnOptions& options() { return options_; }
 
  private:
-  RegionHead& head() const { return head_.as<RegionHead>(); }
-
   RcnnOptions options_;
   nn::Child backbone_, head_, classifiers_;
 };
