@@ -21,6 +21,14 @@ Tensor gram(const Tensor& a, const Tensor& b) {
   return result;
 }
 
+/// a a^T.
+Tensor outer(const Tensor& a) {
+  Tensor result = Tensor::empty({a.size(0), a.size(0)});
+  gemm(Trans::no, Trans::yes, a.size(0), a.size(0), a.size(1), 1, a.data().data(), a.size(1),
+       a.data().data(), a.size(1), 0, result.data().data(), a.size(0));
+  return result;
+}
+
 Tensor multiply(const Tensor& a, const Tensor& b) {
   Tensor result = Tensor::empty({a.size(0), b.size(1)});
   gemm(Trans::no, Trans::no, a.size(0), b.size(1), a.size(1), 1, a.data().data(), a.size(1),
@@ -69,11 +77,17 @@ LinearMap fit_ridge(const Tensor& features, const Tensor& targets, double lambda
     std::copy_n(features.data().begin() + r * d, d, x.data().begin() + r * (d + 1));
     x.data()[static_cast<std::size_t>(r * (d + 1) + d)] = 1;
   }
-  Tensor normal = gram(x, x);
-  for (std::int64_t k = 0; k <= d; ++k)
-    normal.data()[static_cast<std::size_t>(k * (d + 2))] += static_cast<Scalar>(lambda);
-  const Tensor b =
-      multiply(solve_positive_definite(normal, gram(x, multiply(centred, whiten))), colour);
+  const Tensor y = multiply(centred, whiten);
+  const auto plus_lambda = [&](Tensor matrix) {
+    const std::int64_t n = matrix.size(0);
+    for (std::int64_t k = 0; k < n; ++k)
+      matrix.data()[static_cast<std::size_t>(k * (n + 1))] += static_cast<Scalar>(lambda);
+    return matrix;
+  };
+  // (X^T X + lambda I)^-1 X^T = X^T (X X^T + lambda I)^-1: whichever system is smaller.
+  const Tensor white = rows <= d ? gram(x, solve_positive_definite(plus_lambda(outer(x)), y))
+                                 : solve_positive_definite(plus_lambda(gram(x, x)), gram(x, y));
+  const Tensor b = multiply(white, colour);
 
   LinearMap map{Tensor::empty({d, t}), Tensor::empty({t})};
   std::copy_n(b.data().begin(), d * t, map.weight.data().begin());

@@ -12,15 +12,6 @@ namespace boxgrad::detection {
 
 namespace {
 
-/// [1, H, W, C] in another size.
-Tensor resized_batch(const Tensor& image, int height, int width) {
-  const Tensor one = reshape(image.detach(), {image.size(1), image.size(2), image.size(3)});
-  const bool shrinks = height < image.size(1);
-  const Tensor result =
-      shrinks ? resize_area(one, height, width) : resize_bilinear(one, height, width);
-  return reshape(result, {1, height, width, image.size(3)});
-}
-
 int scaled_px(double side, double factor) {
   return std::max(1, static_cast<int>(std::lround(side * factor)));
 }
@@ -70,6 +61,49 @@ std::vector<std::size_t> nearest_scales(const Tensor& boxes, const std::vector<d
   return result;
 }
 
+Tensor image_at_scale(const Tensor& image, double factor) {
+  check(image.rank() == 4 && image.size(0) == 1, "image_at_scale: image must be [1, H, W, C], got ",
+        image.shape());
+  const std::int64_t height = image.size(1), width = image.size(2), channels = image.size(3);
+  const int h = scaled_px(static_cast<double>(height), factor),
+            w = scaled_px(static_cast<double>(width), factor);
+  if (h == height && w == width) return image;
+  const Tensor pixels = reshape(image.detach(), {height, width, channels});
+  return reshape(h < height ? resize_area(pixels, h, w) : resize_bilinear(pixels, h, w),
+                 {1, h, w, channels});
+}
+
+Tensor boxes_at_scale(const Tensor& boxes, double width, double height, double factor) {
+  check_boxes(boxes, "boxes_at_scale", "boxes");
+  const auto sx = static_cast<Scalar>(scaled_px(width, factor) / width),
+             sy = static_cast<Scalar>(scaled_px(height, factor) / height);
+  Tensor scaled = boxes.detach().clone();
+  for (std::size_t i = 0; i < scaled.data().size(); ++i) scaled.data()[i] *= i % 2 ? sy : sx;
+  return scaled;
+}
+
+Tensor features_by_scale(
+    const Tensor& boxes, const std::vector<std::size_t>& scales,
+    const std::function<Tensor(std::size_t scale, const Tensor& boxes)>& features) {
+  check_boxes(boxes, "features_by_scale", "boxes");
+  check(static_cast<std::int64_t>(scales.size()) == boxes.size(0), "features_by_scale: expected ",
+        boxes.size(0), " scales, got ", scales.size());
+  if (scales.empty()) return features(0, boxes);
+  std::vector<Tensor> parts;
+  std::vector<std::int64_t> place(scales.size());  // of each region among the parts
+  std::int64_t done = 0;
+  for (std::size_t s = 0; s <= std::ranges::max(scales); ++s) {
+    std::vector<std::int64_t> own;
+    for (std::size_t r = 0; r < scales.size(); ++r)
+      if (scales[r] == s) {
+        place[r] = done++;
+        own.push_back(static_cast<std::int64_t>(r));
+      }
+    if (!own.empty()) parts.push_back(features(s, index_select(boxes, 0, own)));
+  }
+  return index_select(cat(parts, 0), 0, place);
+}
+
 Tensor pyramid_features(
     const Tensor& image, const Tensor& boxes, const ScalePyramid& pyramid,
     const std::function<Tensor(const Tensor& image, const Tensor& boxes)>& features) {
@@ -79,30 +113,11 @@ Tensor pyramid_features(
   const double width = static_cast<double>(image.size(2)),
                height = static_cast<double>(image.size(1));
   const std::vector<double> factors = pyramid.factors(width, height);
-  const std::vector<std::size_t> chosen = nearest_scales(boxes, factors, pyramid.region_px);
-
-  std::vector<Tensor> parts;
-  std::vector<std::int64_t> place(chosen.size());  // of each region among the parts
-  std::int64_t done = 0;
-  for (std::size_t s = 0; s < factors.size(); ++s) {
-    std::vector<std::int64_t> own;
-    for (std::size_t r = 0; r < chosen.size(); ++r)
-      if (chosen[r] == s) {
-        place[r] = done++;
-        own.push_back(static_cast<std::int64_t>(r));
-      }
-    if (own.empty() && (!chosen.empty() || s > 0)) continue;  // no region at all: one empty part
-    const int h = scaled_px(height, factors[s]), w = scaled_px(width, factors[s]);
-    Tensor scaled = index_select(boxes, 0, own);
-    if (h == image.size(1) && w == image.size(2)) {
-      parts.push_back(features(image, scaled));
-      continue;
-    }
-    const auto sx = static_cast<Scalar>(w / width), sy = static_cast<Scalar>(h / height);
-    for (std::size_t i = 0; i < scaled.data().size(); ++i) scaled.data()[i] *= i % 2 ? sy : sx;
-    parts.push_back(features(resized_batch(image, h, w), scaled));
-  }
-  return index_select(cat(parts, 0), 0, place);
+  return features_by_scale(boxes, nearest_scales(boxes, factors, pyramid.region_px),
+                           [&](std::size_t s, const Tensor& own) {
+                             return features(image_at_scale(image, factors[s]),
+                                             boxes_at_scale(own, width, height, factors[s]));
+                           });
 }
 
 Transform random_scale(const ScalePyramid& pyramid) {

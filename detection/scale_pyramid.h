@@ -39,14 +39,29 @@ struct ScalePyramid {
 std::vector<std::size_t> nearest_scales(const Tensor& boxes, const std::vector<double>& factors,
                                         double region_px);
 
+/// An image [1, H, W, C] at a scale, sides rounded to whole pixels and at least 1: bilinear, or by
+/// area if it shrinks. The image itself if its size stays. A constant.
+Tensor image_at_scale(const Tensor& image, double factor);
+/// Boxes [R, 4] of an image of width x height, in pixels of image_at_scale().
+Tensor boxes_at_scale(const Tensor& boxes, double width, double height, double factor);
+
+/// Features of regions that are looked at on several maps: `features` is called once for each scale
+/// that some region chose, with the regions that did, and the answers come back in the regions' own
+/// order. A gradient flows through. Without regions it is called once, for scale 0.
+///
+/// boxes   [R, 4];  scales  [R]
+/// returns [R, ...] for `features` that gives [r, ...]
+Tensor features_by_scale(
+    const Tensor& boxes, const std::vector<std::size_t>& scales,
+    const std::function<Tensor(std::size_t scale, const Tensor& boxes)>& features);
+
 /// Features of regions, each from the map of the scale that suits it.
 ///
 ///   features(image, boxes)   of regions [r, 4] in pixels of that image [1, H, W, C]: [r, ...]
 ///
-/// The image is resized once for each scale that some region chose (bilinear; by area if it
-/// shrinks), and regions come back in their own order. A gradient flows to what `features` reads,
-/// not to the image. With one scale that leaves the image as it is the result is features(image,
-/// boxes), bit for bit.
+/// The image is resized once for each scale that some region chose, and regions come back in their
+/// own order. A gradient flows to what `features` reads, not to the image. With one scale that
+/// leaves the image as it is the result is features(image, boxes), bit for bit.
 ///
 /// image    [1, H, W, C];  boxes  [R, 4] in its pixels
 /// returns  [R, ...]

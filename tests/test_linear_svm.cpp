@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/gradcheck.h"
 #include "core/ops.h"
 #include "core/random.h"
 #include "core/solve.h"
@@ -166,6 +167,15 @@ TEST_CASE("fit_ridge: one target is plain ridge regression of the whitened one",
   const LinearMap map = fit_ridge(x, y, lambda);
   CHECK(double(map.weight.data()[0]) == Approx(b1 / t).epsilon(1e-4));
   CHECK(double(map.bias.data()[0]) == Approx(b2 / t + 4).epsilon(1e-4));
+}
+
+TEST_CASE("fit_ridge: fewer examples than features, or more, are one formula", "[ridge]") {
+  // Examples that stand twice weigh like one with half of lambda: 6 rows of 8 features, then 12.
+  manual_seed(3);
+  const Tensor x = Tensor::randn({6, 8}), y = Tensor::randn({6, 4});
+  const LinearMap few = fit_ridge(x, y, 0.5), many = fit_ridge(cat({x, x}, 0), cat({y, y}, 0), 1);
+  CHECK(relative_error(few.weight, many.weight) < 1e-4);
+  CHECK(relative_error(few.bias, many.bias) < 1e-4);
 }
 
 TEST_CASE("fit_ridge explains what does not fit", "[ridge][errors]") {

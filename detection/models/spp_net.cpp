@@ -29,13 +29,31 @@ SppNet::SppNet(std::shared_ptr<Backbone> backbone, SppNetOptions options)
                                                head->hidden_width(), pooled, options_.num_classes));
 }
 
+Tensor SppNet::map(const Tensor& image) {
+  const NoGradGuard guard;
+  const ModuleScope scope("backbone");
+  return backbone_.as<Backbone>().maps(image).back();
+}
+
+Tensor SppNet::pool(const Tensor& map, const Tensor& boxes) const {
+  return spatial_pyramid_pool(map, to_rois({boxes}), options_.scale, options_.levels);
+}
+
 Tensor SppNet::pooled_features(const Tensor& image, const Tensor& boxes) {
   const NoGradGuard guard;
   return pyramid_features(
-      image, boxes, options_.pyramid, [&](const Tensor& scaled, const Tensor& regions) {
-        return spatial_pyramid_pool(backbone_.as<Backbone>().maps(scaled).back(),
-                                    to_rois({regions}), options_.scale, options_.levels);
-      });
+      image, boxes, options_.pyramid,
+      [&](const Tensor& scaled, const Tensor& regions) { return pool(map(scaled), regions); });
+}
+
+DetectorLoss SppNet::loss_of_pooled(const Tensor& pooled, const std::vector<std::int64_t>& labels) {
+  DetectorLoss result;
+  result.positives = std::ranges::count_if(labels, [](std::int64_t label) { return label > 0; });
+  result.negatives = static_cast<std::int64_t>(labels.size()) - result.positives;
+  const ModuleScope scope("head");
+  result.total = labels.empty() ? Tensor({1}) : cross_entropy(head()(pooled).logits, labels);
+  result.parts = {{"class", static_cast<double>(result.total.item())}};
+  return result;
 }
 
 DetectorLoss SppNet::loss(const Batch& batch, Random& random) {
@@ -51,13 +69,7 @@ DetectorLoss SppNet::loss(const Batch& batch, Random& random) {
     pooled.push_back(pooled_features(image_of(batch, n), sampled.boxes));
     labels.insert(labels.end(), sampled.labels.begin(), sampled.labels.end());
   }
-  DetectorLoss result;
-  result.positives = std::ranges::count_if(labels, [](std::int64_t label) { return label > 0; });
-  result.negatives = static_cast<std::int64_t>(labels.size()) - result.positives;
-  const ModuleScope scope("head");
-  result.total = cross_entropy(head()(cat(pooled, 0)).logits, labels);
-  result.parts = {{"class", static_cast<double>(result.total.item())}};
-  return result;
+  return loss_of_pooled(cat(pooled, 0), labels);
 }
 
 ClassifierFeatures SppNet::region_features(const Tensor& image, const Tensor& boxes) {

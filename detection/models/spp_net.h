@@ -39,10 +39,12 @@ struct SppNetOptions {
 ///
 ///   "backbone", "head" (classes alone), "classifiers" (RegionClassifiers)
 ///
-/// Trained in R-CNN's three stages, but only the fully connected layers are fine-tuned: the authors
-/// had no gradient through the pooling when every region of a batch comes from another image. The
-/// backbone's parameters get none here either (spatial_pyramid_pool itself has one; FastRcnn learns
-/// through its pooling).
+/// Trained in R-CNN's three stages, but only the fully connected layers are fine-tuned: with
+/// regions of a hundred images in a batch, going back through the pooling would need the
+/// convolutions of a hundred whole images in every step. So the backbone's parameters get no
+/// gradient, and maps can be computed once and kept: train_spp_net
+/// (detection/training/spp_net_training.h). (spatial_pyramid_pool itself has a gradient, and
+/// FastRcnn learns through its pooling.)
 ///
 /// He, Zhang, Ren, Sun, "Spatial pyramid pooling in deep convolutional networks for visual
 /// recognition", ECCV 2014, section 4.
@@ -51,20 +53,26 @@ class SppNet : public Detector {
   /// Freezes the backbone.
   SppNet(std::shared_ptr<Backbone> backbone, SppNetOptions options);
 
-  /// Cross entropy over sampled regions.
+  /// Cross entropy over sampled regions, from images. (train_spp_net goes from stored maps.)
   DetectorLoss loss(const Batch& batch, Random& random) override;
   std::vector<Detections> detect(const Batch& batch) override;
 
+  /// The convolutions' map of an image [1, H, W, 3] in the size it has, without a graph.
+  Tensor map(const Tensor& image);
+  /// Regions [R, 4], in pixels of that image, pooled from it: [R, bins * C].
+  Tensor pool(const Tensor& map, const Tensor& boxes) const;
   /// Of regions [R, 4] of an image [1, H, W, 3], each from the scale that suits it; without a
   /// graph.
   ClassifierFeatures region_features(const Tensor& image, const Tensor& boxes);
+  /// Cross entropy of pooled regions of any images.
+  DetectorLoss loss_of_pooled(const Tensor& pooled, const std::vector<std::int64_t>& labels);
 
+  RegionHead& head() const { return head_.as<RegionHead>(); }
   RegionClassifiers& classifiers() const { return classifiers_.as<RegionClassifiers>(); }
   const SppNetOptions& options() const { return options_; }
   SppNetOptions& options() { return options_; }
 
  private:
-  RegionHead& head() const { return head_.as<RegionHead>(); }
   Tensor pooled_features(const Tensor& image, const Tensor& boxes);
 
   SppNetOptions options_;
