@@ -5,14 +5,19 @@
 
 #include "core/autograd.h"
 #include "core/check.h"
-#include "detection/region_max.h"
 
 namespace boxgrad::detection {
 
 namespace {
 
-/// The cells of a map of `size` whose centres lie inside low..high.
-CellRange cells_inside(Scalar low, Scalar high, double scale, std::int64_t size) {
+CellRange bin_of(const CellRange& cells, std::int64_t i, std::int64_t n) {
+  const CellRange part = part_of(cells.end - cells.begin, i, n);
+  return {cells.begin + part.begin, cells.begin + part.end};
+}
+
+}  // namespace
+
+CellRange spatial_pyramid_cells(Scalar low, Scalar high, double scale, std::int64_t size) {
   const double from = static_cast<double>(low) * scale, to = static_cast<double>(high) * scale;
   const auto on_map = [&](double cell) {
     return static_cast<std::int64_t>(std::clamp(cell, 0.0, static_cast<double>(size - 1)));
@@ -22,13 +27,6 @@ CellRange cells_inside(Scalar low, Scalar high, double scale, std::int64_t size)
   return first <= last ? CellRange{on_map(first), on_map(last) + 1}
                        : CellRange{on_map(middle), on_map(middle) + 1};
 }
-
-CellRange bin_of(const CellRange& cells, std::int64_t i, std::int64_t n) {
-  const CellRange part = part_of(cells.end - cells.begin, i, n);
-  return {cells.begin + part.begin, cells.begin + part.end};
-}
-
-}  // namespace
 
 Tensor spatial_pyramid_pool(const Tensor& x, const Tensor& rois, double scale,
                             const std::vector<std::int64_t>& levels) {
@@ -47,8 +45,8 @@ Tensor spatial_pyramid_pool(const Tensor& x, const Tensor& rois, double scale,
   for (std::int64_t r = 0; r < rois.size(0); ++r, roi += 5) {
     check(roi[1] <= roi[3] && roi[2] <= roi[4], "spatial_pyramid_pool: the corners of region ", r,
           " must be in order, got ", roi[1], ", ", roi[2], ", ", roi[3], ", ", roi[4]);
-    const CellRange columns = cells_inside(roi[1], roi[3], scale, x.size(2));
-    const CellRange rows = cells_inside(roi[2], roi[4], scale, x.size(1));
+    const CellRange columns = spatial_pyramid_cells(roi[1], roi[3], scale, x.size(2));
+    const CellRange rows = spatial_pyramid_cells(roi[2], roi[4], scale, x.size(1));
     for (const std::int64_t n : levels)
       for (std::int64_t i = 0; i < n; ++i)
         for (std::int64_t j = 0; j < n; ++j)

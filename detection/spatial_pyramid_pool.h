@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "detection/region_max.h"
 
 namespace boxgrad::detection {
 
@@ -34,5 +35,9 @@ namespace boxgrad::detection {
 /// the gradient goes on. PyTorch has no such function.
 Tensor spatial_pyramid_pool(const Tensor& x, const Tensor& rois, double scale,
                             const std::vector<std::int64_t>& levels = {6, 3, 2, 1});
+
+/// The cells that a region from `low` to `high`, in pixels, has along an axis of `size` cells: what
+/// is cut into bins, by part_of().
+CellRange spatial_pyramid_cells(Scalar low, Scalar high, double scale, std::int64_t size);
 
 }  // namespace boxgrad::detection

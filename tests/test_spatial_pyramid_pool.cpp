@@ -38,6 +38,19 @@ TEST_CASE("the bins of SPPnet's pyramid", "[spatial_pyramid_pool]") {
   CHECK(bins(2, 3) == Bins{{0, 1}, {0, 2}, {1, 2}});
 }
 
+TEST_CASE("a region's cells are those whose centres it covers", "[spatial_pyramid_pool]") {
+  const auto cells = [](Scalar low, Scalar high) {
+    const auto range = detection::spatial_pyramid_cells(low, high, 1. / 8, 16);
+    return std::vector<std::int64_t>{range.begin, range.end};
+  };
+  using Ends = std::vector<std::int64_t>;
+  CHECK(cells(0, 104) == Ends{0, 13});
+  CHECK(cells(22, 58) == Ends{3, 7});
+  CHECK(cells(20, 60) == Ends{3, 7});  // a centre on the edge is not inside
+  CHECK(cells(21, 27) == Ends{3, 4});  // no centre at all: the cell at the middle
+  CHECK(cells(-50, 500) == Ends{0, 16});
+}
+
 TEST_CASE("spatial_pyramid_pool on regions that can be drawn", "[spatial_pyramid_pool]") {
   const Tensor x = counting_map(4, 4);
   // Grids in the order of levels, bins row by row.
