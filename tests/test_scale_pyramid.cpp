@@ -233,10 +233,9 @@ TEST_CASE("scale pyramids explain what is wrong", "[scale_pyramid][errors]") {
   CHECK_THROWS_WITH(
       pyramid_features(Tensor({1, 8, 8, 3}), Tensor({1, 5}), {}, features),
       "pyramid_features: boxes must have shape [N, 4] as [x1, y1, x2, y2], got [1, 5]");
-  CHECK_THROWS_WITH(features_by_scale(Tensor({2, 4}), {0}, [](std::size_t, const Tensor& b) {
-                      return b;
-                    }),
-                    "features_by_scale: expected 2 scales, got 1");
+  CHECK_THROWS_WITH(
+      features_by_scale(Tensor({2, 4}), {0}, [](std::size_t, const Tensor& b) { return b; }),
+      "features_by_scale: expected 2 scales, got 1");
   CHECK_THROWS_WITH(image_at_scale(Tensor({8, 8, 3}), 2),
                     "image_at_scale: image must be [1, H, W, C], got [8, 8, 3]");
   FasterRcnnOptions faster;
