@@ -1,5 +1,5 @@
-// detection/training/{spp_net_training,spp_net_preset,map_store}.cpp and
-// detection/models/spp_net.cpp.
+// detection/training/spp_net_training.cpp, detection/training/spp_net_preset.cpp,
+// detection/training/map_store.cpp and detection/models/spp_net.cpp.
 #include <unistd.h>
 
 #include "core/ops.h"
