@@ -36,7 +36,7 @@ class SvmFastRcnn : public Detector {
         [&](const Tensor& image, const Tensor& boxes) {
           return ClassifierFeatures{hidden(image, boxes), Tensor({boxes.size(0), 1})};
         },
-        lab.options().out / concat("features-", seed));
+        lab.options().out / concat("features-", seed), region_classifier_options());
     std::filesystem::remove_all(lab.options().out / concat("features-", seed));
   }
 
@@ -99,12 +99,13 @@ void reproduce_fast_rcnn(Lab& lab) {
 
   // SVMs fitted to what fc7 says, as R-CNN and SPPnet do it, instead of the softmax.
   const auto svms =
-      lab.by_seed("fast_rcnn-svm", settings + ", " + base.describe(), [&](std::uint64_t seed) {
-        const auto model = lab.trained_fast_rcnn("fast_rcnn", base, seed);
-        SvmFastRcnn detector(model);
-        detector.fit(lab, seed);
-        return lab.measure(detector, lab.task().val);
-      });
+      lab.by_seed("fast_rcnn-svm", settings + ", " + base.describe() + ", positives weigh 20",
+                  [&](std::uint64_t seed) {
+                    const auto model = lab.trained_fast_rcnn("fast_rcnn", base, seed);
+                    SvmFastRcnn detector(model);
+                    detector.fit(lab, seed);
+                    return lab.measure(detector, lab.task().val);
+                  });
   const FastRecipe many_scales{.five_scales = true};
   const auto scales = lab.fast_rcnn("fast_rcnn-five_scales", many_scales);
 

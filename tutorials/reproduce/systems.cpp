@@ -27,7 +27,7 @@ std::map<std::string, double> fit_classifiers(Lab& lab, Model& model, const Amou
   const RegionClassifierReport report = train_region_classifiers(
       model.classifiers(), FewImages(lab.task().train, amount.images), {},
       [&](const Tensor& image, const Tensor& boxes) { return model.region_features(image, boxes); },
-      lab.options().out / "features", {.svm = {.c = 0.01}, .retrain_after = 1000});
+      lab.options().out / "features", region_classifier_options());
   std::filesystem::remove_all(lab.options().out / "features");
   return {{"features", report.seconds_features},
           {"svms", report.seconds_svms},
@@ -95,7 +95,8 @@ void reproduce_systems(Lab& lab) {
   const Amount spp_amount = quick ? Amount{2, 4} : Amount{1500, 1000};
   const Amount five_amount = quick ? Amount{2, 4} : Amount{700, 600};
   const auto describe = [&](const Amount& amount) {
-    return concat(lab.common_settings(), ", ", amount.steps, " steps, ", amount.images, " images");
+    return concat(lab.common_settings(), ", ", amount.steps, " steps, ", amount.images,
+                  " images, positives weigh 20");
   };
   const auto rcnn = [&](std::uint64_t seed) {
     return lab.trained<Rcnn>(
