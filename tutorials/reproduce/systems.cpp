@@ -175,7 +175,8 @@ void reproduce_systems(Lab& lab) {
   lab.table({"system", "AP50", "whatever the class", "seconds of training", "MB", "ms an image"},
             rows);
   lab.paragraph(
-      "Training is what fits into a minute. Of the stages behind the network, in seconds; features "
+      "Training is what takes about a minute. Of the stages behind the network, in seconds; "
+      "features "
       "lie on disk between them:");
   lab.table({"system", "images", "fine-tuning", "features", "SVMs", "boxes", "MB of features"},
             stages);
