@@ -19,7 +19,7 @@ LIBS  := -lopenblas -lpugixml -lz -pthread
 
 # Code that runs once, or waits for a disk, and comes with large headers: optimising it costs seconds
 # of building and gains nothing.
-COLD := $(wildcard core/serialize.cpp \
+COLD := $(wildcard core/serialize.cpp core/strict_json.cpp core/tfjs_weights.cpp \
   core/report.cpp core/chart*.cpp core/svg.cpp core/graph*.cpp core/gradcheck.cpp \
   core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
   layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
@@ -37,7 +37,7 @@ EARLY := $(addprefix detection/,anchors.cpp boxes.cpp draw.cpp evaluation.cpp lo
   $(addprefix detection/training/,checkpoint.cpp evaluate.cpp loader.cpp log.cpp run_report.cpp \
     trainer.cpp)
 LATER := $(filter-out $(EARLY),$(wildcard detection/*.cpp detection/*/*.cpp)) \
-  $(wildcard core/svd.cpp core/solve.cpp layers/inference.cpp layers/svd_linear.cpp \
+  $(wildcard core/svd.cpp core/solve.cpp core/tfjs_weights.cpp layers/inference.cpp layers/svd_linear.cpp \
     layers/local_response_norm.cpp layers/focal_loss.cpp layers/upsample.cpp)
 
 # All cores, unless the command line says otherwise (make -j1).

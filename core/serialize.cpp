@@ -10,6 +10,7 @@
 #include <set>
 
 #include "core/files.h"
+#include "core/strict_json.h"
 
 namespace boxgrad {
 
@@ -61,49 +62,6 @@ Scalar from_double(double value) {
 
 std::uint64_t element_size(const std::string& dtype) {
   return dtype == "F64" ? 8 : dtype == "F32" ? 4 : dtype == "F16" || dtype == "BF16" ? 2 : 0;
-}
-
-/// Refuses repeated keys and depth, which the plain parser would take. (The parser's own callback
-/// could do it, but walks through all siblings at the end of each object.)
-struct HeaderRules : nlohmann::json_sax<Json> {
-  explicit HeaderRules(const std::string& file) : name(file) {}
-  const std::string& name;
-  std::vector<std::set<std::string>> keys;  // one set per open object or list
-
-  bool open() {
-    keys.emplace_back();
-    check(keys.size() <= kMaxDepth, name, ": the header is nested too deeply");
-    return true;
-  }
-  bool close() {
-    keys.pop_back();
-    return true;
-  }
-  bool start_object(std::size_t) override { return open(); }
-  bool start_array(std::size_t) override { return open(); }
-  bool end_object() override { return close(); }
-  bool end_array() override { return close(); }
-  bool key(std::string& key) override {
-    check(keys.back().insert(key).second, name, ": the name \"", key,
-          "\" stands in the header twice");
-    return true;
-  }
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(std::int64_t) override { return true; }
-  bool number_unsigned(std::uint64_t) override { return true; }
-  bool number_float(double, const std::string&) override { return true; }
-  bool string(std::string&) override { return true; }
-  bool binary(Json::binary_t&) override { return true; }
-  bool parse_error(std::size_t, const std::string&, const Json::exception& error) override {
-    throw std::invalid_argument(concat(name, ": the header is not JSON: ", error.what()));
-  }
-};
-
-Json parse_header(std::string_view text, const std::string& name) {
-  HeaderRules rules(name);
-  Json::sax_parse(text, &rules);  // throws
-  return Json::parse(text);
 }
 
 /// One entry of the header, checked on its own.
@@ -223,7 +181,7 @@ TensorFile decode(std::uint64_t size, const ReadAt& read, const std::string& nam
   std::string text(static_cast<std::size_t>(length), ' ');
   read(8, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
   check(text.starts_with('{'), name, ": not a safetensors file: the header must start with {");
-  const Json header = parse_header(text, name);
+  const Json header = parse_strict_json(text, name, "the header", kMaxDepth);
 
   TensorFile file;
   std::vector<Entry> entries;
