@@ -1,0 +1,268 @@
+// detection/models/face_ssd.cpp: every stage beside PyTorch and TensorFlow.js, with the npm package
+// when it is there (tests/face_package.h) and with weights of our own when it is not.
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/autograd.h"
+#include "core/ops.h"
+#include "core/resize.h"
+#include "core/tfjs_weights.h"
+#include "detection/models/face_ssd.h"
+#include "layers/activation.h"
+#include "layers/inference.h"
+#include "tests/catch.h"
+#include "tests/face_package.h"
+#include "tests/golden/face_ssd.h"
+#include "tests/golden_network.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+
+namespace {
+
+/// The pictures of tests/golden/face_ssd.py.
+Image picture(const std::string& name) {
+  const bool ramp = name == "ramp";
+  Image image(ramp ? 512 : 300, ramp ? 512 : 200);
+  for (int y = 0; y < image.height(); ++y)
+    for (int x = 0; x < image.width(); ++x)
+      for (int c = 0; c < 3; ++c) {
+        const int value = ramp ? (c == 0   ? x >> 1
+                                  : c == 1 ? y >> 1
+                                           : (x + y) >> 2)
+                               : (3 * x + 5 * y + 40 * c + (x * y) % 17) & 255;
+        image.pixel(x, y)[c] = static_cast<std::uint8_t>(value);
+      }
+  return image;
+}
+
+/// (tx, ty, tw, th) in the last axis as TensorFlow's (ty, tx, th, tw), or boxes x y x y as y x y x.
+Tensor exchanged(const Tensor& x) {
+  Tensor y = x.clone();
+  const auto numbers = y.data();
+  for (std::size_t i = 0; i + 1 < numbers.size(); i += 2) std::swap(numbers[i], numbers[i + 1]);
+  return y;
+}
+
+/// The path of the module whose output is a stage of the golden file.
+std::string module_of(const std::string& stage) {
+  int number = 0;
+  const auto suffix = [&](const char* text) { return stage.find(text) != std::string::npos; };
+  if (stage == "mobilenet/conv0") return "backbone.trunk.conv0";
+  for (const char c : stage)
+    if (c >= '0' && c <= '9') number = 10 * number + (c - '0');
+  if (stage.starts_with("mobilenet/")) {
+    number = std::stoi(stage.substr(std::string("mobilenet/conv").size()));
+    return concat("backbone.trunk.block", number, suffix("/dw") ? ".depthwise" : ".pointwise");
+  }
+  if (stage.starts_with("extra/")) return concat("backbone.extra", number);
+  if (stage.starts_with("head"))
+    return concat(suffix("/box") ? "box_head" : "class_head", number + 1);
+  return "";
+}
+
+/// The largest difference of anything that the fixture has, over the stage's largest number.
+double stage_error(const Tensor& tensor, const FaceStage& golden) {
+  const auto numbers = std::as_const(tensor).data();
+  double sum = 0, low = INFINITY, high = -INFINITY;
+  for (const Scalar v : numbers) {
+    sum += static_cast<double>(v);
+    low = std::min(low, static_cast<double>(v));
+    high = std::max(high, static_cast<double>(v));
+  }
+  double worst = std::max({std::abs(sum / static_cast<double>(numbers.size()) - golden.mean),
+                           std::abs(low - golden.min), std::abs(high - golden.max)});
+  for (std::size_t i = 0; i < 8; ++i)
+    worst = std::max(
+        {worst, std::abs(static_cast<double>(numbers[i]) - golden.first8[i]),
+         std::abs(static_cast<double>(numbers[static_cast<std::size_t>(golden.middle) + i]) -
+                  golden.middle8[i])});
+  return worst / std::max(std::abs(golden.min), std::abs(golden.max));
+}
+
+void check_faces(const Detections& faces, const std::vector<std::array<double, 5>>& golden) {
+  REQUIRE(faces.scores.size() == golden.size());
+  const auto boxes = std::as_const(faces.boxes).data();
+  for (std::size_t i = 0; i < golden.size(); ++i) {
+    const auto& [score, x, y, width, height] = golden[i];
+    CHECK(faces.labels[i] == 1);
+    CHECK(faces.scores[i] == Approx(score).margin(1e-4));
+    CHECK(boxes[4 * i] == Approx(x).margin(0.01));
+    CHECK(boxes[4 * i + 1] == Approx(y).margin(0.01));
+    CHECK(boxes[4 * i + 2] == Approx(x + width).margin(0.01));
+    CHECK(boxes[4 * i + 3] == Approx(y + height).margin(0.01));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("face_ssd: what the network sees of a photo", "[face_ssd]") {
+  for (const auto& golden : kFaceGolden) {
+    INFO(golden.picture);
+    const FaceInput input = face_input(picture(golden.picture));
+    const FaceStage& resized = golden.stages[0];
+    REQUIRE(std::string(resized.name) == "resized_0_255");
+    Tensor back = input.image.clone();
+    for (Scalar& v : back.data()) v = (v + 1) * Scalar(127.5);
+    CHECK(stage_error(back, resized) < 1e-6);
+  }
+
+  // The same as padding the picture and resizing the square, also upright and tiny.
+  for (const auto& [width, height] : {std::pair{300, 200}, {3, 7}, {700, 640}, {1, 1}}) {
+    Image photo(width, height);
+    const Tensor noise = numbers({height, width, 3}, 7);
+    for (std::size_t i = 0; i < photo.data().size(); ++i)
+      photo.data()[i] = static_cast<std::uint8_t>(128 + 127 * noise.data()[i]);
+    const int side = std::max(width, height);
+    const Tensor square = resize_bilinear(pad(photo, 0, 0, side - width, side - height).to_tensor(),
+                                          512, 512, PixelGrid::top_left);
+    const Tensor seen = face_input(photo).image;
+    double worst = 0;
+    for (std::size_t i = 0; i < square.data().size(); ++i)
+      worst = std::max(worst, static_cast<double>(std::abs(2 * square.data()[i] - 1 -
+                                                           std::as_const(seen).data()[i])));
+    CHECK(worst < 1e-5);
+  }
+  // face-api's scale: 200 * 512 / round(341.33) for the short side of 300 x 200.
+  const FaceInput rect = face_input(Image(300, 200));
+  CHECK(rect.width_px == 300);
+  CHECK(rect.height_px == Approx(200 * 512 / 341.0));
+  CHECK(face_input(Image(1, 3000)).width_px == 3000);  // would be a division by 0
+  CHECK_THROWS_WITH(face_input(Image()), "face_input: the image has no pixels");
+}
+
+TEST_CASE("face_ssd: anchors and sizes", "[face_ssd]") {
+  const AnchorGenerator anchors(face_anchor_levels());
+  const Tensor boxes = anchors({{32, 32}, {16, 16}, {8, 8}, {4, 4}, {2, 2}, {1, 1}});
+  CHECK(boxes.shape() == Shape{5118, 4});
+  // The first: a tenth of the side, centred in the first of 32 x 32 cells.
+  CHECK(boxes.at({0, 0}) == Approx(8 - 25.6));
+  CHECK(boxes.at({0, 3}) == Approx(8 + 25.6));
+  const auto network = make_face_ssd();
+  // The file's 5,535,047 without the 2 * 4,960 running statistics.
+  CHECK(network->parameter_count() == 5525127);
+}
+
+TEST_CASE("face_ssd: from the network's answers to faces", "[face_ssd]") {
+  // Four anchors of 100 x 100: two that overlap by .6, one below the threshold, one at the border.
+  Ssd::Heads heads;
+  heads.anchors = Tensor({4, 4}, {100, 100, 200, 200, 125, 100, 225, 200,  //
+                                  300, 300, 400, 400, 450, 450, 550, 550});
+  heads.offsets = Tensor({1, 4, 4});
+  heads.offsets.set({0, 3, 0}, 1);  // a tenth of the anchor's width to the right
+  heads.logits = Tensor({1, 4, 3});
+  const std::vector<Scalar> logits{2, 1, 0, 3};
+  for (std::int64_t a = 0; a < 4; ++a) {
+    heads.logits.set({0, a, 0}, 50);  // background is not asked
+    heads.logits.set({0, a, 1}, logits[static_cast<std::size_t>(a)]);
+    heads.logits.set({0, a, 2}, 50);
+  }
+  const FaceInput input{.image = {}, .width_px = 1024, .height_px = 256};
+  Detections faces = faces_from(heads, input);
+  REQUIRE(faces.scores.size() == 2);  // a score of exactly 0.5 is not > 0.5
+  CHECK(faces.scores[0] == Approx(1 / (1 + std::exp(-3.0))));
+  const std::vector<Scalar> expected{920, 225, 1024, 256, 200, 50, 400, 100};
+  for (std::size_t i = 0; i < 8; ++i) CHECK(faces.boxes.data()[i] == Approx(expected[i]));
+  CHECK(faces_from(heads, input, {.nms_iou = 0.61}).scores.size() == 3);
+  CHECK(faces_from(heads, input, {.min_score = 0.4}).scores.size() == 3);
+  CHECK(faces_from(heads, input, {.max_faces = 1}).scores.size() == 1);
+  CHECK(faces_from(heads, input, {.min_score = 0.99}).boxes.shape() == Shape{0, 4});
+
+  CHECK_THROWS_WITH(faces_from(heads, input, {.min_score = -1}),
+                    ContainsSubstring("limits must be >= 0"));
+  heads.logits = Tensor({2, 4, 3});
+  CHECK_THROWS_WITH(faces_from(heads, input), ContainsSubstring("must have shape [1, A, L]"));
+  heads.logits = Tensor({1, 3, 3});
+  CHECK_THROWS_WITH(faces_from(heads, input), ContainsSubstring("must be of 4 anchors"));
+}
+
+TEST_CASE("load_face_ssd reads what TensorFlow.js would have written", "[face_ssd]") {
+  const ScratchFolder folder("face_ssd");
+  const auto written = make_face_ssd();
+  fill(*written, 11);
+  TfjsWriter writer;
+  add_to_package(writer, *written, face_ssd_names());
+  write_package(folder, writer);
+  const auto read = load_face_ssd(folder.path());
+  CHECK_FALSE(read->is_training());
+
+  // Both compute the same but for the filters' rounding to bytes; the box heads were written in our
+  // order and read as TensorFlow's.
+  written->eval();
+  written->load_state_dict(read->state_dict());
+  const NoGradGuard no_grad;
+  const Tensor image = numbers({1, 64, 64, 3}, 5);  // maps of 4 2 1 1 1 1
+  const auto a = read->heads(image), b = written->heads(image);
+  CHECK(a.logits.to_vector() == b.logits.to_vector());
+  double worst = 0;
+  const auto before = make_face_ssd();
+  fill(*before, 11);
+  for (const auto& [name, tensor] : before->state_dict()) {
+    if (name != "box_head3.bias") continue;
+    const Tensor back = exchanged(tensor);
+    for (const auto& [other, loaded] : read->state_dict())
+      if (other == name)
+        for (std::size_t i = 0; i < back.data().size(); ++i)
+          worst = std::max(worst, std::abs(static_cast<double>(back.data()[i]) -
+                                           static_cast<double>(std::as_const(loaded).data()[i])));
+  }
+  CHECK(worst < 1e-6);
+  CHECK_NOTHROW(detect_faces(*read, Image(30, 20, 200, 100, 50)));
+}
+
+TEST_CASE("the package's face detector, stage by stage", "[face_ssd]") {
+  if (face_package().empty()) {
+    WARN("out/face-api/package is missing (make faces): not tested");
+    return;
+  }
+  const auto network = load_face_ssd(face_package());
+  const NoGradGuard no_grad;
+  for (const auto& golden : kFaceGolden) {
+    INFO(golden.picture);
+    std::vector<std::string> paths;
+    for (const auto& stage : golden.stages)
+      if (const std::string path = module_of(stage.name); !path.empty()) paths.push_back(path);
+    CHECK(paths.size() == 47);
+    const FaceInput input = face_input(picture(golden.picture));
+    const nn::OutputTap tap(paths);
+    const Ssd::Heads heads = network->heads(input.image);
+    Tensor boxes = exchanged(decode_boxes(heads.offsets, heads.anchors));
+    for (Scalar& v : boxes.data()) v /= 512;
+    for (const auto& stage : golden.stages) {
+      const std::string name = stage.name;
+      INFO(name);
+      Tensor tensor;
+      if (name == "resized_0_255") continue;
+      if (name == "input_normalised") tensor = input.image;
+      if (name == "all_box_encodings") tensor = exchanged(heads.offsets);
+      if (name == "all_class_logits") tensor = heads.logits;
+      if (name == "decoded_boxes_yxyx") tensor = reshape(boxes, {5118, 4});
+      if (name == "scores") tensor = sigmoid(reshape(slice(heads.logits, 2, 1, 2), {5118}));
+      if (const std::string path = module_of(name); !path.empty()) tensor = tap.output(path);
+      if (name.ends_with("/box")) tensor = exchanged(tensor);
+      REQUIRE(tensor.shape() ==
+              Shape(std::vector<std::int64_t>(stage.shape.begin(), stage.shape.end())));
+      CHECK(stage_error(tensor, stage) < 1e-4);
+    }
+    check_faces(faces_from(heads, input, {.min_score = 0.1}), golden.faces);
+  }
+
+  // The anchors that the file has.
+  for (const auto& [name, tensor] : load_tfjs_weights(face_manifest(face_package())).tensors) {
+    if (name != "Output/extra_dim") continue;
+    const Tensor ours =
+        exchanged(network->heads(Tensor({1, 512, 512, 3})).anchors);  // y x y x, in pixels
+    double worst = 0;
+    for (std::size_t i = 0; i < ours.data().size(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(std::as_const(ours).data()[i]) / 512 -
+                                       static_cast<double>(std::as_const(tensor).data()[i])));
+    CHECK(worst < 3e-7);
+  }
+
+  // The same faces with every norm folded and filters transformed before.
+  nn::prepare_for_inference(*network);
+  check_faces(detect_faces(*network, picture("rect"), {.min_score = 0.1}), kFaceGolden[1].faces);
+}
