@@ -28,7 +28,7 @@ SeparableNet::SeparableNet(const SeparableNetOptions& options)
   block.depthwise = options.normalize_depthwise ? nn::ConvTail::norm : nn::ConvTail::none;
 
   append("stem",
-         nn::make_conv(3, options.stem_channels, options.stem_kernel,
+         nn::make_conv(options.in_channels, options.stem_channels, options.stem_kernel,
                        {.stride = options.stem_stride, .padding = (options.stem_kernel - 1) / 2},
                        nn::ConvTail::norm, block.norm),
          options.stem_channels);
@@ -39,7 +39,10 @@ SeparableNet::SeparableNet(const SeparableNetOptions& options)
     auto stage = std::make_shared<nn::Sequential>();
     for (int number = 0; number < spec.blocks; ++number) {
       block.stride = number == 0 ? spec.stride : 1;
-      stage->append(std::make_shared<SeparableBlock>(in, spec.channels, block));
+      if (options.separable)
+        stage->append(std::make_shared<SeparableBlock>(in, spec.channels, block));
+      else
+        stage->append(make_conv3x3(in, spec.channels, block.pointwise, block));
       in = spec.channels;
     }
     append(stage_name(i), stage, spec.channels);

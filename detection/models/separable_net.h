@@ -16,12 +16,15 @@ struct SeparableStage {
 };
 
 struct SeparableNetOptions {
+  std::int64_t in_channels = 3;  ///< 1 for grey images
   std::int64_t stem_channels = 16;
   std::int64_t stem_kernel = 3, stem_stride = 2;
   std::vector<SeparableStage> stages = {};
   /// Batch norm and ReLU also between depthwise and pointwise, as in MobileNet. In small networks
   /// they are a third of the step and gain nothing.
   bool normalize_depthwise = false;
+  /// false: an ordinary 3x3 convolution in the place of each block, for comparison.
+  bool separable = true;
 };
 
 /// A small backbone in the manner of MobileNet: an ordinary convolution "stem", then "stage1",
