@@ -12,7 +12,7 @@ std::shared_ptr<Classifier> make_mobilenet_small(const MobileNetSmallOptions& op
       .stem_stride = 1,
       .stages = {{.channels = channels(64), .stride = 2},
                  {.channels = channels(64)},
-                 {.channels = channels(128), .blocks = 3, .stride = 2, .output = true}},
+                 {.channels = channels(128), .blocks = options.depth, .stride = 2, .output = true}},
       .normalize_depthwise = true,
       .separable = options.separable};
   return std::make_shared<Classifier>(std::make_shared<SeparableNet>(net), options.num_classes);

@@ -12,6 +12,7 @@ struct MobileNetSmallOptions {
   bool separable = true;         ///< false: the twin with ordinary 3x3 convolutions
   std::int64_t in_channels = 1;  ///< grey images
   std::int64_t num_classes = 10;
+  int depth = 3;  ///< blocks of the last stage
 };
 
 /// MobileNet v1 for images of 28 px instead of 224: the same kind of blocks, with batch norm and

@@ -159,5 +159,7 @@ void reproduce_fast_rcnn(Lab& lab);  ///< what Fast R-CNN's decisions are worth
 void reproduce_svd(Lab& lab);        ///< truncated SVD: time and AP
 void reproduce_ohem(Lab& lab);       ///< hard examples against heuristics
 void reproduce_proposals(Lab& lab);  ///< the RPN against selective search; Faster R-CNN
+void reproduce_mobilenet(Lab& lab);  ///< width, resolution, separable convolutions
+void reproduce_focal(Lab& lab);      ///< what keeps easy anchors from drowning the hard ones
 
 }  // namespace boxgrad::reproduce

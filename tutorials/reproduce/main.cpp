@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> only;
   program.option("--seeds", seeds, "trainings of each kind", 1, 20);
   program.option("--steps", steps, "steps of a training, two images each", 1);
-  program.option("--only", only, "groups: systems, fast_rcnn, svd, ohem, proposals");
+  program.option("--only", only,
+                 "groups: systems, fast_rcnn, svd, ohem, proposals, mobilenet, focal");
   return program.run(argc, argv, [&] {
     struct Group {
       std::string name;
@@ -26,7 +27,9 @@ int main(int argc, char** argv) {
                                     {"fast_rcnn", reproduce_fast_rcnn},
                                     {"svd", reproduce_svd},
                                     {"ohem", reproduce_ohem},
-                                    {"proposals", reproduce_proposals}};
+                                    {"proposals", reproduce_proposals},
+                                    {"mobilenet", reproduce_mobilenet},
+                                    {"focal", reproduce_focal}};
     for (const std::string& name : only)
       if (std::ranges::none_of(groups, [&](const Group& group) { return group.name == name; }))
         throw std::invalid_argument("--only: there is no group \"" + name + "\"; see --help");
