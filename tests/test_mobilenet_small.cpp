@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "core/autograd.h"
+#include "core/gradcheck.h"
 #include "core/random.h"
 #include "detection/models/mobilenet_small.h"
 #include "detection/training/fashion_training.h"

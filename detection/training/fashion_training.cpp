@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "core/autograd.h"
@@ -40,10 +41,14 @@ double train_on_fashion(nn::Module& net, const FashionMnist& data,
   check(options.batch_size >= 1 && options.batch_size <= data.size(),
         "train_on_fashion: batch_size must be 1 to ", data.size(), ", the images, got ",
         options.batch_size);
-  nn::SGD sgd(net, {.rate = options.rate,
-                    .momentum = 0.9,
-                    .weight_decay = options.weight_decay,
-                    .groups = {{.pattern = ".*depthwise.*", .decay = options.depthwise_decay}}});
+  nn::SGDOptions sgd_options{
+      .rate = options.rate, .momentum = 0.9, .weight_decay = options.weight_decay};
+  // A group must match something, and not every network has such layers.
+  if (std::ranges::any_of(net.parameters(), [](const auto& entry) {
+        return entry.first.find("depthwise") != std::string::npos;
+      }))
+    sgd_options.groups = {{.pattern = ".*depthwise.*", .decay = options.depthwise_decay}};
+  nn::SGD sgd(net, sgd_options);
   const nn::Schedule schedule =
       nn::warm_up(options.steps / 20 + 1, 0.1) * nn::cosine(0, options.steps);
   const std::int64_t batches = data.size() / options.batch_size;

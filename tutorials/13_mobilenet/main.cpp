@@ -7,7 +7,7 @@
 #include "core/autograd.h"
 #include "core/charts.h"
 #include "core/files.h"
-#include "core/ops.h"
+#include "core/gradcheck.h"
 #include "core/peaks.h"
 #include "core/program.h"
 #include "core/report.h"
@@ -54,7 +54,7 @@ double ms(nn::Module& net, const Tensor& x, double budget_s) {
 int main(int argc, char** argv) {
   Program program({.name = "13_mobilenet",
                    .about = "Convolutions in two steps: what they cost, save and lose."});
-  int steps = 470;
+  int steps = 300;
   program.option("--steps", steps, "training steps of 128 images, for each network", 1);
   return program.run(argc, argv, [&] {
     const bool quick = program.quick();

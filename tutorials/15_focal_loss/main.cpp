@@ -88,8 +88,8 @@ int main(int argc, char** argv) {
     Tensor leaf = logits.clone();
     leaf.requires_grad_();
     sum(sigmoid_focal_loss(leaf, target, {.reduction = Reduction::none})).backward();
-    std::printf("gradients %.5f %.5f %.5f\n", double(leaf.grad()[0]), double(leaf.grad()[1]),
-                double(leaf.grad()[2]));
+    std::printf("gradients %.5f %.5f %.5f\n", double(leaf.grad().at({0})),
+                double(leaf.grad().at({1})), double(leaf.grad().at({2})));
 
     // 3. A network that knows nothing.
     const FashionScenes train_scenes = FashionScenes::train(program.seed() + 100),
