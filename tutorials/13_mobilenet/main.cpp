@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
     for (const bool folded : {false, true}) {
       net.eval(), twin.eval();
       const Tensor before = net(image);
-      if (folded) {  // 6. Batch norm disappears.
+      if (folded) {  // 4. Batch norm disappears.
         std::cout << "folded " << nn::fold_batch_norms(net) << " batch norms; the answers "
                   << (relative_error(net(image), before) < 1e-4 ? "stay" : "CHANGE") << "\n";
         nn::prepare_for_inference(twin);
@@ -122,7 +122,7 @@ int main(int argc, char** argv) {
     profile.steps = 3 * runs;  // shortest_s() runs it three times at least
     std::cout << profile.table(measure_peaks(quick ? 0.02 : 0.2), nn::ProfileOrder::time);
 
-    // 4. Width and resolution: sixteen networks.
+    // 5. Width and resolution: sixteen networks.
     std::vector<Series> milliseconds;
     for (const double alpha : {1., 0.75, 0.5, 0.25}) {
       Classifier thinner = mobilenet(alpha);
@@ -142,7 +142,7 @@ int main(int argc, char** argv) {
       milliseconds.push_back(std::move(series));
     }
 
-    // 5. What that costs in accuracy: an eighth of the resolution, and clothes.
+    // 6. What that costs in accuracy: an eighth of the resolution, and clothes.
     const FashionMnist training(FashionMnist::Split::train), test(FashionMnist::Split::test);
     std::vector<Series> accuracy;
     std::printf(
