@@ -1,7 +1,6 @@
 #include "layers/svd_linear.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -9,6 +8,7 @@
 #include <span>
 
 #include "core/check.h"
+#include "core/stopwatch.h"
 #include "layers/path_pattern.h"
 
 namespace boxgrad::nn {
@@ -100,12 +100,11 @@ std::vector<CompressedLayer> compress(Module& model, const CompressOptions& opti
   for (std::size_t i = 0; i < layers.size(); ++i) {
     if (!matches[i]) continue;
     const Linear& layer = *layers[i];
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     const bool first_values = needs_only_first_values(layer.weight, options.t);
     const Svd decomposition =
         first_values ? truncated_svd(layer.weight, options.t) : svd(layer.weight);
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds = watch.seconds();
     CompressedLayer row{.path = paths[i], .in = layer.weight.size(0), .out = layer.weight.size(1)};
     row.t = options.t > 0 ? options.t : rank_for_energy(decomposition.s, options.energy);
     if (row.t > largest_saving_rank(row.in, row.out)) continue;

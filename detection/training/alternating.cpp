@@ -1,8 +1,7 @@
 #include "detection/training/alternating.h"
 
-#include <chrono>
-
 #include "core/check.h"
+#include "core/stopwatch.h"
 #include "detection/proposals/with_proposals.h"
 #include "detection/training/propose.h"
 #include "detection/training/region_task.h"
@@ -49,11 +48,10 @@ AlternatingResult train_alternating(const std::function<std::shared_ptr<Backbone
   };
   const auto propose = [&](std::size_t k, FasterRcnn& model) {
     const RpnOptions& rpn = model.rpn().options();
-    const auto before = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     result.steps[k].proposals =
         propose_all(model, dataset, preparation, rpn.train_before_nms, rpn.train_proposals);
-    result.steps[k].proposal_seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+    result.steps[k].proposal_seconds = watch.seconds();
     return WithProposals(dataset, result.steps[k].proposals);
   };
 

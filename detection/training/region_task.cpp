@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 
 #include "core/check.h"
 #include "core/random.h"
+#include "core/stopwatch.h"
 #include "detection/proposals/proposal_cache.h"
 #include "detection/training/starting_network.h"
 
@@ -59,11 +59,9 @@ std::vector<Tensor> RegionTask::proposals(const FashionScenes& scenes,
     computed = true;
     return propose(sample, index);
   };
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   std::vector<Tensor> boxes = cached_proposals(scenes, search, folder, name);
-  if (computed)
-    proposal_seconds_ +=
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (computed) proposal_seconds_ += watch.seconds();
   return boxes;
 }
 

@@ -1,13 +1,13 @@
 #include "detection/training/spp_net_training.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/autograd.h"
 #include "core/check.h"
 #include "core/ops.h"
 #include "core/progress.h"
+#include "core/stopwatch.h"
 #include "detection/data/batch.h"
 #include "detection/data/transforms.h"
 #include "detection/matcher.h"
@@ -16,10 +16,6 @@
 namespace boxgrad::detection {
 
 namespace {
-
-double since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// The regions of an image that may be learned from.
 struct LabelledRegions {
@@ -84,7 +80,7 @@ SppNetReport train_spp_net(SppNet& model, const Dataset& dataset, const Preparat
   model.eval();
 
   // The convolutions, once.
-  auto start = std::chrono::steady_clock::now();
+  Stopwatch watch;
   MapStore maps(folder / "maps", options.pyramid);
   std::vector<LabelledRegions> regions;
   {
@@ -103,14 +99,13 @@ SppNetReport train_spp_net(SppNet& model, const Dataset& dataset, const Preparat
       progress.update(i + 1);
     }
   }
-  report.seconds_maps = since(start);
+  report.seconds_maps = watch.lap();
   report.maps = maps.maps();
   report.map_megabytes = maps.megabytes();
   check(std::ranges::any_of(regions, [](const LabelledRegions& r) { return !r.labels.empty(); }),
         "train_spp_net: no region overlaps a truth, there is nothing to learn from");
 
   // The fully connected layers.
-  start = std::chrono::steady_clock::now();
   model.train();
   nn::SGD sgd(model.head(), training.sgd);
   std::vector<std::int64_t> milestones;
@@ -188,7 +183,7 @@ SppNetReport train_spp_net(SppNet& model, const Dataset& dataset, const Preparat
   if (summed > 0) report.losses.push_back(sum / static_cast<double>(summed));
   progress.clear();
   model.eval();
-  report.seconds_fine_tuning = since(start);
+  report.seconds_fine_tuning = watch.seconds();
 
   // What says class and box in the end.
   if (training.classifier_images != 0) {

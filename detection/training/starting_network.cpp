@@ -1,7 +1,6 @@
 #include "detection/training/starting_network.h"
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 #include "core/check.h"
@@ -10,6 +9,7 @@
 #include "core/progress.h"
 #include "core/resize.h"
 #include "core/serialize.h"
+#include "core/stopwatch.h"
 #include "detection/boxes.h"
 #include "detection/data/batch.h"
 #include "detection/data/transforms.h"
@@ -124,10 +124,7 @@ double starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset
     backbone->load_state_dict(load_safetensors(file).tensors);
     return 0;
   }
-  const auto start = std::chrono::steady_clock::now();
-  train_starting_network(backbone, dataset, options);
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_of([&] { train_starting_network(backbone, dataset, options); });
   std::filesystem::create_directories(file.parent_path());
   save_safetensors(file, {.tensors = backbone->state_dict(), .metadata = {}});
   return seconds;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -14,6 +13,7 @@
 #include "core/check.h"
 #include "core/ops.h"
 #include "core/program.h"
+#include "core/stopwatch.h"
 #include "detection/training/fast_rcnn_presets.h"
 #include "layers/count.h"
 #include "layers/profile.h"
@@ -38,20 +38,6 @@ double peak_mb() {
   return static_cast<double>(usage.ru_maxrss) * 1024 / 1e6;
 #endif
 }
-
-/// Milliseconds since the last call.
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
-    last_ = now;
-    return ms;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 /// A box of 40 to 300 px somewhere in the image.
 std::array<double, 4> random_box(Random& random) {
@@ -110,13 +96,13 @@ void time_steps(FastRcnn& model, const FastRcnnPreset& preset, int steps, Random
     std::array<double, 4> ms{};
     Stopwatch watch;
     const Tensor map = model.features(batch.images);
-    ms[0] = watch.lap();
+    ms[0] = 1e3 * watch.lap();
     const DetectorLoss loss = model.loss_of_regions(map, batch.proposals, batch.targets, random);
-    ms[1] = watch.lap();
+    ms[1] = 1e3 * watch.lap();
     loss.total.backward();
-    ms[2] = watch.lap();
+    ms[2] = 1e3 * watch.lap();
     sgd.step(preset.schedule()(step));
-    ms[3] = watch.lap();
+    ms[3] = 1e3 * watch.lap();
     learned = loss.positives + loss.negatives;
     last_loss = static_cast<double>(loss.total.item());
     for (std::size_t i = 0; i < ms.size(); ++i)
@@ -145,7 +131,7 @@ DetectionTime time_detection(FastRcnn& model, const Batch& batch, int rounds) {
     nn::Profiler profiler;
     Stopwatch watch;
     model.detect(batch);
-    const double all = watch.lap();
+    const double all = 1e3 * watch.lap();
     double fc6 = 0, fc7 = 0;
     for (const nn::ProfileRow& row : profiler.profile().rows) {
       if (row.path == "head.fc6") fc6 += row.seconds * 1e3;

@@ -1,6 +1,5 @@
 // Does Winograd's rounding harm training? A narrow VGG16 learns Fashion-MNIST with and without it,
 // from the same weights and in the same order. See docs/performance.md.
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <numeric>
@@ -10,6 +9,7 @@
 #include "core/ops.h"
 #include "core/program.h"
 #include "core/random.h"
+#include "core/stopwatch.h"
 #include "detection/data/fashion_mnist.h"
 #include "detection/models/classifier.h"
 #include "detection/models/vgg16.h"
@@ -83,11 +83,10 @@ int main(int argc, char** argv) {
     for (const int seed : seeds)
       for (const int tile : tiles) {
         set_winograd_limit(tile);
-        const auto start = std::chrono::steady_clock::now();
+        const Stopwatch watch;
         const double percent = accuracy(data, static_cast<std::uint64_t>(seed), passes);
-        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
         std::printf("%4d %6s %8.2f %% %9.0f\n", seed,
-                    tile == 0 ? "none" : concat(tile, "x", tile).c_str(), percent, took.count());
+                    tile == 0 ? "none" : concat(tile, "x", tile).c_str(), percent, watch.seconds());
         std::fflush(stdout);
       }
   });

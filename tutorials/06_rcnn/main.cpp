@@ -1,5 +1,4 @@
 // Tutorial 06: R-CNN. The sections are the README's.
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -11,6 +10,7 @@
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/report.h"
+#include "core/stopwatch.h"
 #include "detection/boxes.h"
 #include "detection/data/transforms.h"
 #include "detection/draw.h"
@@ -33,12 +33,6 @@ struct Settings {
   double positive_weight = 20, negative_iou = 0.3, lambda = 1000;
   std::string mode = "warp";
 };
-
-double seconds_of(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// What sections 1, 3 and 4 do, on numbers that fit on a fingernail.
 void by_hand() {

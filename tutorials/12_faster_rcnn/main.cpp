@@ -1,6 +1,5 @@
 // Tutorial 12: Faster R-CNN. The sections are the README's.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <iostream>
 
@@ -9,6 +8,7 @@
 #include "core/program.h"
 #include "core/random.h"
 #include "core/report.h"
+#include "core/stopwatch.h"
 #include "detection/draw.h"
 #include "detection/evaluation.h"
 #include "detection/models/rpn_inspect.h"
@@ -21,16 +21,6 @@
 
 using namespace boxgrad;
 using namespace boxgrad::detection;
-
-namespace {
-
-double seconds_of(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   Program program(

@@ -1,12 +1,12 @@
 // Group 3: truncated SVD of the fully connected layers (Fast R-CNN, sections 3.1 and 4.4).
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 
 #include "core/autograd.h"
 #include "core/charts.h"
 #include "core/check.h"
 #include "core/random.h"
+#include "core/stopwatch.h"
 #include "detection/proposals/proposals.h"
 #include "layers/svd_linear.h"
 #include "tutorials/reproduce/lab.h"
@@ -18,13 +18,7 @@ namespace {
 template <class Work>
 double milliseconds(Work work, int rounds) {
   double best = 1e300;
-  for (int i = 0; i < rounds; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    best = std::min(
-        best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-                  .count());
-  }
+  for (int i = 0; i < rounds; ++i) best = std::min(best, 1e3 * seconds_of(work));
   return best;
 }
 

@@ -1,10 +1,10 @@
 // Group 1: what sharing the convolutions brought: R-CNN, SPPnet, Fast R-CNN (Girshick, 2015, table
 // 4).
 #include <algorithm>
-#include <chrono>
 
 #include "core/check.h"
 #include "core/random.h"
+#include "core/stopwatch.h"
 #include "detection/models/rcnn.h"
 #include "detection/models/spp_net.h"
 #include "detection/training/region_classifier_training.h"
@@ -70,11 +70,9 @@ double milliseconds_per_image(Detector& model, const Dataset& val, std::int64_t 
   }
   double best = 1e300;
   for (int round = 0; round < 3; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    for (const Batch& batch : batches) model.detect(batch);
-    best = std::min(
-        best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-                  .count());
+    best = std::min(best, 1e3 * seconds_of([&] {
+                            for (const Batch& batch : batches) model.detect(batch);
+                          }));
   }
   return best / static_cast<double>(batches.size());
 }
