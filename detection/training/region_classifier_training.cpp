@@ -1,7 +1,6 @@
 #include "detection/training/region_classifier_training.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/autograd.h"
@@ -9,6 +8,7 @@
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "core/progress.h"
+#include "core/stopwatch.h"
 #include "detection/boxes.h"
 #include "detection/data/batch.h"
 #include "detection/regions.h"
@@ -20,20 +20,6 @@ namespace boxgrad::detection {
 namespace {
 
 using RowList = std::vector<Scalar>;  // rows of D numbers, one after the other
-
-/// A stopwatch that starts again at each reading.
-class Lap {
- public:
-  double operator()() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - start_).count();
-    start_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 /// The regions of one image and what they overlap.
 struct ImageRegions {
@@ -52,6 +38,20 @@ std::vector<Scalar> class_overlaps(const ImageRegions& image, std::int64_t label
         largest[r] =
             std::max(largest[r], image.iou.data()[g * static_cast<std::size_t>(regions) + r]);
   return largest;
+}
+
+/// The sum of the lengths of the rows of `features`.
+double sum_of_lengths(const Tensor& features) {
+  const std::int64_t width = features.size(1);
+  double sum = 0;
+  for (std::int64_t r = 0; r < features.size(0); ++r) {
+    const Scalar* row = features.data().data() + r * width;
+    double squares = 0;
+    for (std::int64_t k = 0; k < width; ++k)
+      squares += static_cast<double>(row[k]) * static_cast<double>(row[k]);
+    sum += std::sqrt(squares);
+  }
+  return sum;
 }
 
 /// One class's examples and the SVM that they made.
@@ -120,13 +120,13 @@ RegionClassifierReport train_region_classifiers(
                      pooled_width = classifiers.box_weight.size(0);
   const auto all_classes = static_cast<std::size_t>(classes);
   RegionClassifierReport report;
-  Lap lap;
+  Stopwatch watch;
 
   // Features of every region of every image.
   FeatureStore store(folder);
   std::vector<ImageRegions> regions(static_cast<std::size_t>(images));
   std::vector<BoxExamples> box_examples(all_classes);
-  double lengths = 0;
+  double hidden_lengths = 0, pooled_lengths = 0;
   Progress progress("features", images);
   for (std::int64_t i = 0; i < images; ++i) {
     const Batch batch = preparation.make_batch({dataset.get(i)});
@@ -146,13 +146,8 @@ RegionClassifierReport train_region_classifiers(
           found.pooled.shape());
     store.write(i, found.hidden);
     report.regions += count;
-    for (std::int64_t r = 0; r < count; ++r) {
-      const Scalar* row = found.hidden.data().data() + r * width;
-      double squares = 0;
-      for (std::int64_t k = 0; k < width; ++k)
-        squares += static_cast<double>(row[k]) * static_cast<double>(row[k]);
-      lengths += std::sqrt(squares);
-    }
+    hidden_lengths += sum_of_lengths(found.hidden);
+    pooled_lengths += sum_of_lengths(found.pooled);
     // Those that teach boxes are few: they stay in memory.
     std::vector<std::int64_t> teachers;
     for (std::size_t r = 0; r < labelled.truth.size(); ++r)
@@ -168,12 +163,18 @@ RegionClassifierReport train_region_classifiers(
     }
     progress.update(i + 1);
   }
-  report.seconds_features = lap();
+  report.seconds_features = watch.lap();
   report.megabytes = store.megabytes();
 
-  // SVMs. The scale of the features goes into the weights at the end.
-  const Scalar scale = static_cast<Scalar>(
-      lengths > 0 ? options.feature_norm * static_cast<double>(report.regions) / lengths : 1);
+  // C and lambda mean something only for features of a known length. The scale goes into the
+  // weights at the end.
+  const auto to_norm = [&](double lengths) {
+    return static_cast<Scalar>(
+        lengths > 0 ? options.feature_norm * static_cast<double>(report.regions) / lengths : 1);
+  };
+
+  // SVMs.
+  const Scalar scale = to_norm(hidden_lengths);
   std::vector<ClassSvm> svms(all_classes);
   const auto scaled = [&](std::int64_t i) {
     Tensor rows = store.read(i);
@@ -198,6 +199,7 @@ RegionClassifierReport train_region_classifiers(
     parallel_for(classes, 1, [&](std::int64_t k, std::int64_t) {
       const NoGradGuard here_too;
       ClassSvm& own = svms[static_cast<std::size_t>(k)];
+      if (own.positives.empty()) return;  // there will be no SVM for this class
       const std::vector<Scalar> overlap = class_overlaps(image, k + 1);
       for (std::size_t r = 0; r < overlap.size(); ++r) {
         if (overlap[r] >= options.negative_iou) continue;
@@ -223,16 +225,20 @@ RegionClassifierReport train_region_classifiers(
     report.positives.push_back(static_cast<std::int64_t>(positives.size()) / width);
     report.negatives.push_back(static_cast<std::int64_t>(negatives.size()) / width);
   }
-  report.seconds_svms = lap();
+  report.seconds_svms = watch.lap();
 
   // Boxes.
+  const Scalar pooled_scale = to_norm(pooled_lengths);
   for (std::size_t k = 0; k < all_classes; ++k) {
-    const BoxExamples& own = box_examples[k];
+    BoxExamples& own = box_examples[k];
     const auto count = static_cast<std::int64_t>(own.offsets.size() / 4);
     LinearMap map{Tensor({pooled_width, 4}), Tensor({4})};
-    if (count > 0)
+    if (count > 0) {
+      for (Scalar& value : own.features) value *= pooled_scale;
       map = fit_ridge(Tensor({count, pooled_width}, own.features), Tensor({count, 4}, own.offsets),
                       options.ridge_lambda);
+      for (Scalar& value : map.weight.data()) value *= pooled_scale;
+    }
     for (std::size_t e = 0; e < static_cast<std::size_t>(pooled_width); ++e)
       std::copy_n(map.weight.data().begin() + static_cast<std::ptrdiff_t>(4 * e), 4,
                   classifiers.box_weight.data().begin() +
@@ -240,7 +246,7 @@ RegionClassifierReport train_region_classifiers(
     std::copy_n(map.bias.data().begin(), 4,
                 classifiers.box_bias.data().begin() + static_cast<std::ptrdiff_t>(4 * k));
   }
-  report.seconds_boxes = lap();
+  report.seconds_boxes = watch.lap();
   return report;
 }
 

@@ -1,43 +1,15 @@
 // Group 4: hard examples against the heuristics that they replace (Shrivastava et al., 2016).
-#include "core/autograd.h"
-#include "detection/data/batch.h"
+#include "detection/training/region_recorder.h"
 #include "tutorials/reproduce/lab.h"
 
 namespace boxgrad::reproduce {
-
-namespace {
-
-/// The mean loss over all regions of training scenes, which is what figure 3 of the paper follows:
-/// selection may not flatter itself by looking at easy regions.
-double mean_loss_over_all(FastRcnn& model, const Dataset& data, std::int64_t images) {
-  const NoGradGuard guard;
-  const FastRcnnOptions before = model.options();
-  model.options().selection = RegionSelection::all;
-  model.options().regions.negative_low = 0;
-  model.options().lambda = 1;
-  model.eval();
-  double sum = 0;
-  std::int64_t regions = 0;
-  Random random;
-  for (std::int64_t i = 0; i < std::min(images, data.size()); ++i) {
-    const std::vector<Sample> one{data.get(i)};
-    const DetectorLoss loss = model.loss(collate(one), random);
-    const std::int64_t count = loss.positives + loss.negatives;
-    sum += static_cast<double>(loss.total.item()) * static_cast<double>(count);
-    regions += count;
-  }
-  model.options() = before;
-  return sum / static_cast<double>(std::max<std::int64_t>(1, regions));
-}
-
-}  // namespace
 
 void reproduce_ohem(Lab& lab) {
   lab.heading("Online hard example mining");
   lab.paragraph(
       "Which regions a step learns from. The heuristics are Fast R-CNN's: 64 regions of each of "
-      "two "
-      "images, a quarter of them objects, background from an IoU of 0.1. The loss is that over all "
+      "two images, a quarter of them objects, background from an IoU of 0.1. The loss is that over "
+      "all "
       "regions of 200 training scenes after training.");
   struct Row {
     std::string name, text;
@@ -62,7 +34,8 @@ void reproduce_ohem(Lab& lab) {
         row.name + "-loss", lab.common_settings() + ", " + row.recipe.describe(),
         [&](std::uint64_t seed) {
           const auto model = lab.trained_fast_rcnn(row.name, row.recipe, seed);
-          return Result{{{"loss", mean_loss_over_all(*model, lab.task().train, 200)}}, {}};
+          return Result{
+              {{"loss", mean_region_loss(*model, lab.task().train, Preparation{}, 200).mean}}, {}};
         });
     ap[row.name] = values_of(runs, "ap50");
     loss[row.name] = values_of(losses, "loss");
