@@ -95,20 +95,19 @@ ClassResult evaluate_class(const std::vector<Detections>& detections,
   return result;
 }
 
-void check_fields(const Tensor& boxes, std::size_t labels, std::size_t others, const char* what,
-                  std::size_t image) {
-  check_boxes(boxes, "evaluate_detections", what);
-  check(static_cast<std::size_t>(boxes.size(0)) == labels && others == labels,
-        "evaluate_detections: ", what, " of image ", image,
-        " must have as many labels and scores (or flags) as boxes, ", boxes.size(0), ", got ",
-        labels, " and ", others);
+void check_fields(const char* op, const Tensor& boxes, std::size_t labels, std::size_t others,
+                  const char* what, std::size_t image) {
+  check_boxes(boxes, op, what);
+  check(static_cast<std::size_t>(boxes.size(0)) == labels && others == labels, op, ": ", what,
+        " of image ", image, " must have as many labels and scores (or flags) as boxes, ",
+        boxes.size(0), ", got ", labels, " and ", others);
 }
 
-void check_labels(const std::vector<std::int64_t>& labels, std::int64_t num_classes,
+void check_labels(const char* op, const std::vector<std::int64_t>& labels, std::int64_t num_classes,
                   const char* what, std::size_t image) {
   for (const std::int64_t label : labels)
-    check(label >= 1 && label <= num_classes, "evaluate_detections: labels must be 1 to ",
-          num_classes, ", got ", label, " among the ", what, " of image ", image);
+    check(label >= 1 && label <= num_classes, op, ": labels must be 1 to ", num_classes, ", got ",
+          label, " among the ", what, " of image ", image);
 }
 
 }  // namespace
@@ -158,26 +157,31 @@ double average_precision(const std::vector<double>& recall, const std::vector<do
   return sum / 11;
 }
 
-EvaluationResult evaluate_detections(const std::vector<Detections>& detections,
-                                     const std::vector<Target>& targets, std::int64_t num_classes,
-                                     const EvaluationOptions& options) {
-  check(detections.size() == targets.size(),
-        "evaluate_detections: one Detections per Target is needed, ", targets.size(), ", got ",
-        detections.size());
-  check(num_classes >= 1, "evaluate_detections: num_classes must be >= 1, got ", num_classes);
-  EvaluationResult result;
+void check_answers(const char* op, const std::vector<Detections>& detections,
+                   const std::vector<Target>& targets, std::int64_t num_classes) {
+  check(detections.size() == targets.size(), op, ": one Detections per Target is needed, ",
+        targets.size(), ", got ", detections.size());
+  check(num_classes >= 1, op, ": num_classes must be >= 1, got ", num_classes);
   for (std::size_t n = 0; n < targets.size(); ++n) {
     const Target& target = targets[n];
     const Detections& found = detections[n];
-    check_fields(target.boxes, target.labels.size(),
+    check_fields(op, target.boxes, target.labels.size(),
                  target.difficult.empty() ? target.labels.size() : target.difficult.size(),
                  "targets", n);
-    check_fields(found.boxes, found.labels.size(), found.scores.size(), "detections", n);
-    check_labels(target.labels, num_classes, "targets", n);
-    check_labels(found.labels, num_classes, "detections", n);
+    check_fields(op, found.boxes, found.labels.size(), found.scores.size(), "detections", n);
+    check_labels(op, target.labels, num_classes, "targets", n);
+    check_labels(op, found.labels, num_classes, "detections", n);
+  }
+}
+
+EvaluationResult evaluate_detections(const std::vector<Detections>& detections,
+                                     const std::vector<Target>& targets, std::int64_t num_classes,
+                                     const EvaluationOptions& options) {
+  check_answers("evaluate_detections", detections, targets, num_classes);
+  EvaluationResult result;
+  for (const Detections& found : detections)
     result.nan_scores += std::count_if(found.scores.begin(), found.scores.end(),
                                        [](Scalar score) { return std::isnan(score); });
-  }
 
   double sum = 0;
   std::int64_t counted = 0;

@@ -91,6 +91,12 @@ EvaluationResult evaluate_detections(const std::vector<Detections>& detections,
                                      const std::vector<Target>& targets, std::int64_t num_classes,
                                      const EvaluationOptions& options = {});
 
+/// What the evaluations ask of their arguments. Throws std::invalid_argument, named after `op`,
+/// when the numbers of images differ, the fields of a target or of detections differ in length, or
+/// a label is not in 1..num_classes.
+void check_answers(const char* op, const std::vector<Detections>& detections,
+                   const std::vector<Target>& targets, std::int64_t num_classes);
+
 /// Average precision of a curve, recall ascending; 0 for an empty one.
 ///
 ///   area          sum over recall steps of (r_k - r_{k-1}) max_{j >= k} p_j

@@ -10,16 +10,21 @@ namespace boxgrad::detection {
 /// What is true of one image. Boxes are [x1, y1, x2, y2] in pixels of the image, continuous
 /// (width = x2 - x1); labels count from 1, class 0 is background.
 struct Target {
-  Tensor boxes = Tensor({0, 4});     ///< [G, 4]
-  std::vector<std::int64_t> labels;  ///< [G], 1..num_classes
-  std::vector<bool> difficult;       ///< [G], VOC's flag: neither asked for nor counted wrong
+  Tensor boxes = Tensor({0, 4});          ///< [G, 4]
+  std::vector<std::int64_t> labels = {};  ///< [G], 1..num_classes
+  std::vector<bool> difficult = {};       ///< [G], VOC's flag: neither asked for nor counted wrong
+
+  // COCO's. Either may be empty, as in all other datasets.
+  std::vector<bool> crowd = {};    ///< [G], a group that was not taken apart; difficult, too
+  std::vector<double> areas = {};  ///< [G], of the object's outline in square pixels of the file;
+                                   ///< without it that of the box
 };
 
 /// What a detector says of one image, best score first.
 struct Detections {
-  Tensor boxes = Tensor({0, 4});     ///< [D, 4]
-  std::vector<std::int64_t> labels;  ///< [D], 1..num_classes
-  std::vector<Scalar> scores;        ///< [D], 0 to 1
+  Tensor boxes = Tensor({0, 4});          ///< [D, 4]
+  std::vector<std::int64_t> labels = {};  ///< [D], 1..num_classes
+  std::vector<Scalar> scores = {};        ///< [D], 0 to 1
 };
 
 }  // namespace boxgrad::detection
