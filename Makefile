@@ -23,7 +23,7 @@ COLD := $(wildcard core/serialize.cpp core/strict_json.cpp core/tfjs_weights.cpp
   core/report.cpp core/chart*.cpp core/svg.cpp core/graph*.cpp core/gradcheck.cpp \
   core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
   layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
-  layers/roofline.cpp layers/svd_linear.cpp detection/regions.cpp detection/data/voc*.cpp detection/data/in_memory.cpp \
+  layers/roofline.cpp layers/svd_linear.cpp detection/regions.cpp detection/data/voc*.cpp detection/data/photo_dataset.cpp detection/data/coco*.cpp detection/data/open_photos.cpp detection/data/in_memory.cpp \
   detection/training/*.cpp detection/models/*.cpp \
   $(addprefix detection/proposals/,draw_proposals.cpp proposal_cache.cpp proposals.cpp \
     selective_search.cpp))
@@ -31,7 +31,7 @@ COLD := $(wildcard core/serialize.cpp core/strict_json.cpp core/tfjs_weights.cpp
 # What lessons 01 to 05 do not need has an archive of its own: the demo need not wait for it. Of
 # detection/ they need only these.
 EARLY := $(addprefix detection/,anchors.cpp boxes.cpp draw.cpp evaluation.cpp losses.cpp matcher.cpp \
-    nms.cpp postprocess.cpp sampler.cpp) $(filter-out %/in_memory.cpp,$(wildcard detection/data/*.cpp)) \
+    nms.cpp postprocess.cpp sampler.cpp) $(filter-out %/in_memory.cpp %/open_photos.cpp $(wildcard detection/data/coco*.cpp),$(wildcard detection/data/*.cpp)) \
   $(addprefix detection/models/,backbone.cpp separable_block.cpp separable_net.cpp ssd.cpp \
     ssd_inspect.cpp ssd_small.cpp) \
   $(addprefix detection/training/,checkpoint.cpp evaluate.cpp loader.cpp log.cpp run_report.cpp \

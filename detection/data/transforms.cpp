@@ -11,11 +11,6 @@
 namespace boxgrad::detection {
 namespace {
 
-void check_has_pixels(const Sample& sample, const char* op) {
-  check(sample.image.width() > 0 && sample.image.height() > 0, op, ": image \"", sample.name,
-        "\" has no pixels");
-}
-
 int scaled_side(int side, double scale) {
   return std::max(1, static_cast<int>(std::lround(side * scale)));
 }
@@ -40,6 +35,11 @@ Tensor boxes_in_window(const Tensor& boxes, Scalar left, Scalar top, Scalar w, S
 }
 
 }  // namespace
+
+void check_has_pixels(const Sample& sample, const char* op) {
+  check(sample.image.width() > 0 && sample.image.height() > 0, op, ": image \"", sample.name,
+        "\" has no pixels");
+}
 
 Transform chain(std::vector<Transform> steps) {
   return [steps = std::move(steps)](Sample sample, Random& random) {
@@ -128,6 +128,8 @@ Sample crop(const Sample& sample, int x, int y, int width, int height) {
     result.target.labels.push_back(sample.target.labels[g]);
     result.target.difficult.push_back(g < sample.target.difficult.size() &&
                                       sample.target.difficult[g]);
+    if (!sample.target.crowd.empty()) result.target.crowd.push_back(sample.target.crowd[g]);
+    if (!sample.target.areas.empty()) result.target.areas.push_back(sample.target.areas[g]);
   }
   result.proposals = boxes_in_window(sample.proposals, left, top, w, h, stay);
   return result;

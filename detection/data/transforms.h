@@ -13,6 +13,9 @@ namespace boxgrad::detection {
 /// A step of augmentation: a pure function of the sample and of the random numbers it is given.
 using Transform = std::function<Sample(Sample, Random&)>;
 
+/// Throws std::invalid_argument, named after `op` and naming the image, for one without pixels.
+void check_has_pixels(const Sample& sample, const char* op);
+
 /// One after the other, each drawing from the same stream.
 Transform chain(std::vector<Transform> steps);
 

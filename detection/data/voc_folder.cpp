@@ -6,7 +6,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
-#include "core/random.h"
+#include "detection/data/photo_dataset.h"
 
 namespace boxgrad::detection {
 namespace {
@@ -97,10 +97,8 @@ fs::path find_images(const fs::path& annotations, const fs::path& root) {
 
 }  // namespace
 
-std::string lower_case(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
+bool has_voc_files(const fs::path& folder) {
+  return is_folder(folder) && !annotation_folders(fs::canonical(folder)).empty();
 }
 
 VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
@@ -197,14 +195,10 @@ std::vector<std::string> voc_split(const VocFolder& folder, const std::string& s
   }
   check(split == "train" || split == "val", "VocDataset: split must be train, val or trainval, as ",
         folder.annotations.parent_path(), " has no ImageSets/Main, got \"", printable(split), "\"");
-  const auto size = static_cast<std::int64_t>(all.size());
-  const auto num_val = static_cast<std::int64_t>(val_share * static_cast<double>(size) + .5);
-  const std::vector<std::int64_t> order = Random(seed).permutation(size);
   std::vector<std::string> part;
-  for (std::int64_t i = 0; i < size; ++i)
-    if ((i < num_val) == (split == "val"))
-      part.push_back(all[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])]);
-  std::sort(part.begin(), part.end());
+  for (const std::int64_t i :
+       seeded_split(static_cast<std::int64_t>(all.size()), split, val_share, seed))
+    part.push_back(all[static_cast<std::size_t>(i)]);
   return part;
 }
 

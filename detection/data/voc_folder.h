@@ -18,8 +18,8 @@ struct VocFolder {
   std::map<std::string, std::vector<std::string>> xml_files, image_files;
 };
 
-/// `text` with A..Z as a..z: names of folders and classes are compared without regard to case.
-std::string lower_case(std::string text);
+/// Whether there are .xml files where find_voc_folder() looks for them.
+bool has_voc_files(const std::filesystem::path& folder);
 
 /// Looks for them in `root` and up to three levels below. `split` decides between folders called
 /// train, val or valid, and test. Throws std::invalid_argument when nothing, or more than one

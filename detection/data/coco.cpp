@@ -1,0 +1,220 @@
+#include "detection/data/coco.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/check.h"
+#include "detection/data/coco_json.h"
+
+namespace boxgrad::detection {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMaxDepth = 2;
+constexpr std::size_t kMaxFolders = 5000;
+
+/// The .json files, sorted; of those called instances_*, if there are any, only these.
+std::vector<fs::path> annotation_files(const fs::path& root) {
+  std::vector<std::pair<int, fs::path>> queue{{0, root}};
+  std::vector<fs::path> found, instances;
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    const auto [depth, folder] = queue[i];  // a copy: the queue grows
+    std::error_code error;
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+      const std::string name = it->path().filename().string();
+      if (name.front() == '.') continue;
+      std::error_code ignored;
+      if (fs::is_directory(it->path(), ignored)) {
+        if (depth < kMaxDepth && queue.size() < kMaxFolders)
+          queue.push_back({depth + 1, it->path()});
+      } else if (lower_case(it->path().extension().string()) == ".json") {
+        found.push_back(it->path());
+        if (name.starts_with("instances_")) instances.push_back(it->path());
+      }
+    }
+  }
+  if (!instances.empty()) found = instances;
+  std::ranges::sort(found);
+  return found;
+}
+
+/// "train", "val" or "test" where a file's name or that of its folder says so, else "".
+std::string split_of(const fs::path& file) {
+  for (const fs::path& part : {file.stem(), file.parent_path().filename()}) {
+    const std::string name = lower_case(part.string());
+    for (const char* split : {"train", "val", "test"})
+      if (name.find(split) != std::string::npos) return split;
+  }
+  return "";
+}
+
+std::string names_of(const std::vector<fs::path>& files) {
+  std::string text;
+  for (std::size_t i = 0; i < files.size() && i < 5; ++i)
+    text += concat(i == 0 ? "" : ", ", files[i]);
+  return files.size() > 5 ? text + ", ..." : text;
+}
+
+/// The file of a split, and whether the split still has to be cut out of it.
+std::pair<fs::path, bool> file_of(const std::vector<fs::path>& files, const fs::path& root,
+                                  const std::string& split) {
+  check(!files.empty(), "CocoDataset: no .json annotations in ", root, " or up to ", kMaxDepth,
+        " levels below");
+  if (files.size() == 1) {
+    const std::string own = split_of(files.front());
+    if (split.empty() || own == split) return {files.front(), false};
+    check(own.empty(), "CocoDataset: ", root, " has annotations for \"", own, "\" only, got \"",
+          printable(split), "\"");
+    check(split == "train" || split == "val", "CocoDataset: split must be train or val, as ",
+          files.front(), " is one file for all, got \"", printable(split), "\"");
+    return {files.front(), true};
+  }
+  std::vector<fs::path> own;
+  for (const fs::path& file : files)
+    if (!split.empty() && split_of(file) == split) own.push_back(file);
+  check(own.size() == 1, "CocoDataset: ", root, " must hold one .json file",
+        split.empty() ? "" : concat(" for \"", printable(split), "\""), ", got ",
+        names_of(own.empty() ? files : own), "; pass one of them");
+  return {own.front(), false};
+}
+
+/// Where pictures may be, nearest first.
+std::vector<fs::path> image_folders(const fs::path& file) {
+  const fs::path here = file.parent_path(), above = here.parent_path();
+  std::string name = file.stem().string();  // instances_train2017
+  name.erase(0, name.find('_') == std::string::npos ? 0 : name.find('_') + 1);
+  std::vector<fs::path> result;
+  for (const fs::path& base : {here, above})
+    for (const fs::path& folder : {base, base / "images", base / name, base / "images" / name,
+                                   base / split_of(file), base / "images" / split_of(file)}) {
+      std::error_code ignored;
+      if (fs::is_directory(folder, ignored) && std::ranges::find(result, folder) == result.end())
+        result.push_back(folder);
+    }
+  return result;
+}
+
+/// A name from a file as a path that stays below any folder it is put behind.
+fs::path safe(const std::string& name) {
+  if (name.find('\0') != std::string::npos) return {};
+  const fs::path path(name);
+  const bool leads_away =
+      path.is_absolute() || std::ranges::any_of(path, [](const fs::path& p) { return p == ".."; });
+  return leads_away || name.find('\\') != std::string::npos
+             ? fs::path(name.substr(name.find_last_of("/\\") + 1))
+             : path;
+}
+
+/// Finds pictures, and remembers where the last one was: usually all lie together.
+class ImageFinder {
+ public:
+  explicit ImageFinder(std::vector<fs::path> folders) : folders_(std::move(folders)) {}
+  fs::path operator()(const std::string& name) {
+    const fs::path relative = safe(name);
+    if (relative.empty()) return {};
+    for (const fs::path& tail : {relative, relative.filename()})
+      for (auto folder = folders_.begin(); folder != folders_.end(); ++folder) {
+        std::error_code ignored;
+        if (!fs::is_regular_file(*folder / tail, ignored)) continue;
+        const fs::path found = *folder / tail;
+        std::rotate(folders_.begin(), folder, folder + 1);
+        return found;
+      }
+    return {};
+  }
+
+ private:
+  std::vector<fs::path> folders_;
+};
+
+}  // namespace
+
+bool has_coco_files(const fs::path& folder) { return !annotation_files(folder).empty(); }
+
+CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
+    : PhotoDataset("CocoDataset", options) {
+  check(fs::exists(folder), "CocoDataset: there is no ", folder);
+  const bool is_file = !fs::is_directory(folder);
+  const auto [path, cut] =
+      file_of(is_file ? std::vector{folder} : annotation_files(fs::canonical(folder)), folder,
+              is_file && split_of(folder) != "" ? std::string() : options.split);
+  const CocoFile file = read_coco_json(path);
+  for (const DataIssue& issue : file.issues) report_.add(issue);
+  const std::string json = path.filename().string();
+
+  if (class_names_.empty())
+    for (const CocoFile::Category& category : file.categories)
+      if (std::ranges::find(class_names_, category.name) == class_names_.end())
+        class_names_.push_back(category.name);
+  std::map<std::string, std::string> category_names;
+  for (const CocoFile::Category& category : file.categories)
+    category_names.emplace(category.id, category.name);
+
+  // Annotations by image.
+  std::map<std::string, std::vector<const CocoFile::Annotation*>> of_image;
+  for (const CocoFile::Image& image : file.images)
+    if (!of_image.emplace(image.id, 0).second)
+      report_.add({DataProblem::duplicate, json, concat("image id ", printable(image.id))});
+  for (const CocoFile::Annotation& annotation : file.annotations) {
+    const auto own = of_image.find(annotation.image);
+    if (own != of_image.end())
+      own->second.push_back(&annotation);
+    else
+      report_.add({DataProblem::missing_image,
+                   concat(json, ": annotation ", printable(annotation.id)),
+                   concat("image id ", printable(annotation.image))});
+  }
+
+  std::vector<std::int64_t> taken;
+  if (cut) {
+    taken = seeded_split(static_cast<std::int64_t>(file.images.size()), options.split,
+                         options.val_share, options.split_seed);
+  } else {
+    for (std::size_t i = 0; i < file.images.size(); ++i)
+      taken.push_back(static_cast<std::int64_t>(i));
+  }
+  ImageFinder find_image(image_folders(path));
+  std::set<std::string> seen;
+  for (const std::int64_t i : taken) {
+    const CocoFile::Image& image = file.images[static_cast<std::size_t>(i)];
+    if (!seen.insert(image.id).second) continue;
+    PhotoEntry entry{.image = find_image(image.file_name), .annotation = path};
+    if (entry.image.empty()) {
+      report_.add({DataProblem::missing_image, json, printable(image.file_name)});
+      continue;
+    }
+    const std::string name = entry.image.filename().string();
+    if (!measure(entry, concat(json, ": ", name), image.width, image.height)) continue;
+    for (const CocoFile::Annotation* a : of_image.at(image.id)) {
+      const std::string where = concat(json, ": annotation ", printable(a->id));
+      const auto category = category_names.find(a->category);
+      const std::string class_name = category == category_names.end()
+                                         ? concat("category ", printable(a->category))
+                                         : category->second;
+      const std::string what = concat(printable(class_name), " [", a->x, ", ", a->y, ", ", a->width,
+                                      ", ", a->height, "] in ", name);
+      const auto label = label_of(class_name);
+      if (!label) {
+        report_.add({DataProblem::unknown_class, where, what});
+      } else if (!(a->width > 0 && a->height > 0)) {
+        report_.add({DataProblem::no_area, where, what});
+      } else if (const auto box = clipped({.label = *label,
+                                           .x1 = a->x,
+                                           .y1 = a->y,
+                                           .x2 = a->x + a->width,
+                                           .y2 = a->y + a->height,
+                                           .difficult = a->crowd,
+                                           .crowd = a->crowd,
+                                           .area = a->area},
+                                          entry, where, what)) {
+        entry.objects.push_back(*box);
+      }
+    }
+    entries_.push_back(std::move(entry));
+  }
+  check_any(folder, options.split);
+}
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+
+#include "detection/data/photo_dataset.h"
+
+namespace boxgrad::detection {
+
+/// A folder annotated like COCO: boxes only, outlines are passed over.
+///
+/// Annotations are .json files in `folder` or up to two levels below; where some are called
+/// instances_*, only those. One file per split is told by its name or its folder's
+/// (instances_train2017.json, valid/_annotations.coco.json); of a single file without such a name
+/// "train" and "val" are cut, see PhotoOptions. Pictures are looked for by their file_name beside
+/// the .json file, in the folder above, and in images/ and folders called like the split there. A
+/// file_name with ".." or an absolute one is reduced to its last part, so that none leads
+/// elsewhere.
+///
+/// bbox is [x, y, width, height] in continuous pixels: (x, y, x + width, y + height) here. Crowds
+/// are marked as such and difficult. Classes are in the order of "categories", whose ids may have
+/// gaps.
+class CocoDataset : public PhotoDataset {
+ public:
+  /// `folder` may also be the .json file itself.
+  /// Throws std::invalid_argument when there is no such file or split, when no image is left, or
+  /// for the first problem when options.strict; and what read_coco_json() throws.
+  explicit CocoDataset(const std::filesystem::path& folder, const PhotoOptions& options = {});
+};
+
+/// Whether there is a .json file where CocoDataset looks for them.
+bool has_coco_files(const std::filesystem::path& folder);
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,147 @@
+#include "detection/data/coco_json.h"
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/check.h"
+#include "core/files.h"
+
+namespace boxgrad::detection {
+namespace {
+
+using Json = nlohmann::json;
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+
+/// A record of any of the three lists: whatever was found of it.
+struct Record {
+  std::optional<std::string> id, image, category, file_name, name;
+  std::vector<double> box;
+  double width = 0, height = 0, area = 0;
+  bool crowd = false;
+};
+
+/// Listens to a parser. Depth 1 is the file's object, 2 one of its lists, 3 a record, 4 a bbox.
+class Listener : public nlohmann::json_sax<Json> {
+ public:
+  Listener(CocoFile& file, std::string name) : file_(file), name_(std::move(name)) {}
+
+  bool has_images = false, has_annotations = false;
+
+  bool key(std::string& key) override {
+    if (depth_ == 1) list_ = key;
+    if (depth_ == 3) field_ = key;
+    return true;
+  }
+  bool start_object(std::size_t) override {
+    if (++depth_ == 3) record_ = {};
+    return true;
+  }
+  bool end_object() override {
+    if (depth_-- == 3) finish();
+    return true;
+  }
+  bool start_array(std::size_t) override {
+    if (++depth_ == 2) {
+      has_images |= list_ == "images";
+      has_annotations |= list_ == "annotations";
+    }
+    return true;
+  }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+  bool number_integer(std::int64_t value) override {
+    return number(static_cast<double>(value), std::to_string(value));
+  }
+  bool number_unsigned(std::uint64_t value) override {
+    return number(static_cast<double>(value), std::to_string(value));
+  }
+  bool number_float(double value, const std::string& text) override {
+    const bool whole = value == std::floor(value) && std::abs(value) < 1e15;
+    return number(value, whole ? std::to_string(static_cast<std::int64_t>(value)) : text);
+  }
+  bool string(std::string& text) override {
+    if (depth_ != 3) return true;
+    if (field_ == "file_name") record_.file_name = text;
+    if (field_ == "name") record_.name = text;
+    set_id(text);
+    return true;
+  }
+  bool boolean(bool value) override {
+    if (depth_ == 3 && field_ == "iscrowd") record_.crowd = value;
+    return true;
+  }
+  bool null() override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    check(false, name_, ": byte ", position, ": ", printable(error.what()));
+    return false;
+  }
+
+ private:
+  void set_id(const std::string& text) {
+    if (field_ == "id") record_.id = text;
+    if (field_ == "image_id") record_.image = text;
+    if (field_ == "category_id") record_.category = text;
+  }
+  bool number(double value, const std::string& text) {
+    if (depth_ == 4 && field_ == "bbox" && record_.box.size() < 5) record_.box.push_back(value);
+    if (depth_ != 3) return true;
+    set_id(text);
+    if (field_ == "width") record_.width = value;
+    if (field_ == "height") record_.height = value;
+    if (field_ == "area") record_.area = value;
+    if (field_ == "iscrowd") record_.crowd = value != 0;
+    return true;
+  }
+  void issue(DataProblem problem, const std::string& what) {
+    file_.issues.push_back(
+        {problem, concat(name_, ": ", list_, " ", printable(record_.id.value_or("without id"))),
+         what});
+  }
+  void finish() {
+    Record& r = record_;
+    if (list_ == "images") {
+      if (!r.id || !r.file_name)
+        issue(DataProblem::bad_annotation, "no id or file_name");
+      else
+        file_.images.push_back({*r.id, *r.file_name, r.width, r.height});
+    } else if (list_ == "annotations") {
+      if (!r.image || !r.category || r.box.size() != 4)
+        issue(DataProblem::bad_object, "no image_id, category_id or bbox of four numbers");
+      else
+        file_.annotations.push_back({r.id.value_or("?"), *r.image, *r.category, r.box[0], r.box[1],
+                                     r.box[2], r.box[3], r.area, r.crowd});
+    } else if (list_ == "categories") {
+      if (!r.id || !r.name)
+        issue(DataProblem::bad_object, "no id or name");
+      else
+        file_.categories.push_back({*r.id, *r.name});
+    }
+  }
+
+  CocoFile& file_;
+  std::string name_, list_, field_;
+  int depth_ = 0;
+  Record record_;
+};
+
+}  // namespace
+
+CocoFile read_coco_json(const std::filesystem::path& path) {
+  const std::uint64_t bytes = InputFile(path).size();  // a regular file
+  check(bytes <= kMaxBytes, path, ": ", bytes, " bytes, at most ", kMaxBytes, " are read");
+  std::ifstream text(path, std::ios::binary);
+  CocoFile file;
+  Listener listener(file, path.filename().string());
+  Json::sax_parse(text, &listener);
+  check(listener.has_images && listener.has_annotations, path,
+        ": a COCO file has lists \"images\" and \"annotations\", got none of ",
+        listener.has_images ? "\"annotations\"" : "\"images\"");
+  return file;
+}
+
+}  // namespace boxgrad::detection

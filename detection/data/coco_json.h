@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "detection/data/data_report.h"
+
+namespace boxgrad::detection {
+
+/// What of a COCO annotation file is about boxes. Ids are kept as texts: files have numbers, with
+/// gaps, or strings.
+struct CocoFile {
+  struct Image {
+    std::string id, file_name;
+    double width = 0, height = 0;  ///< 0 where the file does not say
+  };
+  struct Annotation {
+    std::string id, image, category;
+    double x = 0, y = 0, width = 0, height = 0;
+    double area = 0;  ///< 0 where the file does not say
+    bool crowd = false;
+  };
+  struct Category {
+    std::string id, name;
+  };
+  std::vector<Image> images;
+  std::vector<Annotation> annotations;
+  std::vector<Category> categories;
+  std::vector<DataIssue> issues;  ///< records that lack what they need
+};
+
+/// Reads
+///
+///   {"images": [{"id", "file_name", "width", "height"}, ...],
+///    "annotations": [{"id", "image_id", "category_id", "bbox": [x, y, width, height], "area",
+///                     "iscrowd"}, ...],
+///    "categories": [{"id", "name"}, ...]}
+///
+/// in one pass; outlines, captions and whatever else there is are passed over and take no memory.
+/// Throws std::runtime_error when the file cannot be read and std::invalid_argument, naming it and
+/// the place, when it is no JSON, is above a gigabyte, or lacks "images" or "annotations".
+///
+/// Lin et al., "Microsoft COCO: common objects in context", ECCV 2014.
+CocoFile read_coco_json(const std::filesystem::path& path);
+
+}  // namespace boxgrad::detection

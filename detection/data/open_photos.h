@@ -1,0 +1,16 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "detection/data/photo_dataset.h"
+
+namespace boxgrad::detection {
+
+/// The photos in `folder`, whichever way they are annotated: like PASCAL VOC (voc.h) where there
+/// are .xml files, else like COCO (coco.h); `folder` may also be a COCO file itself.
+/// Throws what their constructors throw, and std::invalid_argument when there is neither.
+std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
+                                          const PhotoOptions& options = {});
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "detection/data/data_report.h"
+#include "detection/data/dataset.h"
+
+namespace boxgrad::detection {
+
+/// One annotated photo of a folder.
+struct PhotoEntry {
+  std::filesystem::path image = {}, annotation = {};
+  int width = 0, height = 0;  ///< the upright picture's own, not the annotation's
+  struct Object {
+    std::int64_t label = 0;  ///< 1..num_classes
+    double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
+    bool difficult = false, truncated = false, crowd = false;
+    double area = 0;  ///< of the outline, in square pixels; 0 where only the box is known
+  };
+  std::vector<Object> objects = {};
+};
+
+struct PhotoOptions {
+  /// "train", "val", "test", "trainval" or any other list that the folder has; "" takes everything.
+  std::string split = "";
+  /// Names of classes 1, 2, ...; objects of others are skipped and reported. When empty, all names
+  /// in the folder.
+  std::vector<std::string> classes = {};
+  /// Every problem is an error, instead of being skipped or mended, and reported.
+  bool strict = false;
+  /// Of the images, where a folder has no lists of its own: "train" and "val" cut the sorted
+  /// images, shuffled by split_seed, at 1 - val_share.
+  double val_share = 0.2;
+  std::uint64_t split_seed = 0;
+};
+
+/// A folder of annotated photos. Who derives from it says in its constructor what the photos are
+/// and what is on them; what is wrong with a file or an object is skipped or mended, counted and
+/// reported.
+class PhotoDataset : public Dataset {
+ public:
+  std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }
+  /// Decodes the picture; its name is the file's. Throws when it is damaged or has changed.
+  Sample get(std::int64_t index) const override;
+  const std::vector<std::string>& class_names() const override { return class_names_; }
+
+  const std::vector<PhotoEntry>& entries() const { return entries_; }
+  const DataReport& report() const { return report_; }
+  /// "205 images, 2804 boxes of 3 classes: Platelets 209, RBC 2381, WBC 214", then the report's
+  /// lines.
+  std::vector<std::string> summary() const;
+
+ protected:
+  /// `format` stands in messages. Throws std::invalid_argument for options out of range.
+  PhotoDataset(const char* format, const PhotoOptions& options);
+  /// The label of a class name, if it is one of class_names(). Throws when two are the same.
+  std::optional<std::int64_t> label_of(const std::string& name) const;
+  /// Reads the header of entry.image, and the whole of a picture that the header makes doubtful,
+  /// one that lacks its end or may be larger than Image::read takes; decoding all of them would
+  /// take minutes. Sets the entry's size, and reports when the annotation says another, whose
+  /// name is `where`. False, with a report, when it is no picture that get() could read.
+  bool measure(PhotoEntry& entry, const std::string& where, double width, double height);
+  /// Clips a box to the picture, or nothing when none of it is inside; reports either.
+  std::optional<PhotoEntry::Object> clipped(PhotoEntry::Object box, const PhotoEntry& entry,
+                                            const std::string& where, const std::string& what);
+  /// Throws std::invalid_argument, with the report, when no photo is left.
+  void check_any(const std::filesystem::path& folder, const std::string& split) const;
+
+  const char* format_;
+  std::vector<std::string> class_names_;
+  std::vector<PhotoEntry> entries_;
+  DataReport report_;
+};
+
+/// A seeded cut of `count` images: the numbers of those that belong to `split`, "train" or "val".
+std::vector<std::int64_t> seeded_split(std::int64_t count, const std::string& split,
+                                       double val_share, std::uint64_t seed);
+
+/// `text` with A..Z as a..z: names of folders and classes are compared without regard to case.
+std::string lower_case(std::string text);
+
+}  // namespace boxgrad::detection

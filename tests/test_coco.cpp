@@ -1,0 +1,221 @@
+// detection/data/{coco,coco_json,open_photos,photo_dataset}.h.
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "core/files.h"
+#include "detection/data/coco.h"
+#include "detection/data/coco_json.h"
+#include "detection/data/open_photos.h"
+#include "detection/data/photo_dataset.h"
+#include "detection/data/voc.h"
+#include "tests/catch.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A folder that goes away with the test.
+class Folder {
+ public:
+  Folder() : root(fs::temp_directory_path() / concat("boxgrad_coco_", ::getpid())) {
+    fs::remove_all(root);
+    fs::create_directories(root);
+  }
+  ~Folder() { fs::remove_all(root); }
+
+  void text(const std::string& name, const std::string& content) const {
+    fs::create_directories((root / name).parent_path());
+    write_file_atomically(root / name, content);
+  }
+  void picture(const std::string& name, int width = 20, int height = 10) const {
+    fs::create_directories((root / name).parent_path());
+    write_file_atomically(root / name, Image(width, height).encode_png());
+  }
+  const fs::path root;
+};
+
+std::string file(
+    const std::string& images, const std::string& annotations,
+    const std::string& categories =
+        R"({"id": 18, "name": "dog"}, {"id": 3, "name": "cat", "supercategory": "x"})") {
+  return R"({"info": {"images": [1]}, "images": [)" + images + R"(], "annotations": [)" +
+         annotations + R"(], "categories": [)" + categories + "]}";
+}
+
+const std::string kImage = R"({"id": 7, "file_name": "a.png", "width": 20, "height": 10})";
+const std::string kBox =
+    R"({"id": 1, "image_id": 7, "category_id": 18, "bbox": [2, 1.5, 6, 8], "area": 30.5,
+        "iscrowd": 0, "segmentation": [[1, 2, 3, 4, 5, 6]], "attributes": {"id": 9, "bbox": [0]}})";
+
+}  // namespace
+
+TEST_CASE("read_coco_json keeps what is about boxes", "[coco][data]") {
+  const Folder folder;
+  folder.text("a.json", file(kImage, kBox));
+  const CocoFile read = read_coco_json(folder.root / "a.json");
+  REQUIRE(read.images.size() == 1);
+  CHECK(read.images[0].id == "7");
+  CHECK(read.images[0].file_name == "a.png");
+  CHECK(read.images[0].width == 20);
+  REQUIRE(read.annotations.size() == 1);
+  const CocoFile::Annotation& box = read.annotations[0];
+  CHECK(box.id == "1");  // not that of "attributes", which lies deeper
+  CHECK(box.category == "18");
+  CHECK(box.y == 1.5);
+  CHECK(box.height == 8);
+  CHECK(box.area == 30.5);
+  CHECK_FALSE(box.crowd);
+  REQUIRE(read.categories.size() == 2);
+  CHECK(read.categories[1].name == "cat");
+  CHECK(read.issues.empty());
+}
+
+TEST_CASE("read_coco_json: files from strangers", "[coco][data]") {
+  const Folder folder;
+  const auto read = [&](const std::string& text) {
+    folder.text("bad.json", text);
+    return read_coco_json(folder.root / "bad.json");
+  };
+  for (const char* text :
+       {"", "{", "[]", "[1, 2", "{\"images\": []}", "{\"annotations\": []}", "17", "null",
+        "{\"images\": [{\"id\": 1e999}], \"annotations\": []}",
+        "{\"images\": {}, \"annotations\": []}", "{\"images\": [}", "\xff\xfe{\"images\": []}",
+        "{\"images\": [\"\xff\"], \"annotations\": []}"}) {
+    INFO(text);
+    CHECK_THROWS_WITH(read(text), Catch::Contains("bad.json"));
+  }
+  // Records that lack something are named; others stay.
+  const CocoFile partly = read(file(kImage + R"(, {"id": 8}, {"file_name": "x"}, 5, [], null)",
+                                    kBox + R"(, {"id": 2, "image_id": 7, "category_id": 18},
+      {"id": 3, "image_id": 7, "category_id": 18, "bbox": [1, 2, 3]},
+      {"id": 4, "image_id": 7, "category_id": 18, "bbox": [1, 2, 3, 4, 5]},
+      {"id": 5, "image_id": 7, "category_id": 18, "bbox": "1 2 3 4"})",
+                                    R"({"id": 18, "name": "dog"}, {"name": "no id"})"));
+  CHECK(partly.images.size() == 1);
+  CHECK(partly.annotations.size() == 1);
+  CHECK(partly.issues.size() == 7);
+  CHECK(partly.issues[0].where == "bad.json: images 8");
+  // Nothing is nested deep enough to hurt.
+  CHECK_THROWS_WITH(read(std::string(1000000, '[')), Catch::Contains("bad.json"));
+  CHECK_THROWS_WITH(read_coco_json(folder.root / "none.json"), Catch::Contains("none.json"));
+  CHECK_THROWS_WITH(read_coco_json(folder.root), Catch::Contains(folder.root.string()));
+}
+
+TEST_CASE("CocoDataset: boxes, crowds and ids with gaps", "[coco][data]") {
+  const Folder folder;
+  folder.picture("images/a.png");
+  folder.picture("images/b.png", 30, 30);
+  folder.text(
+      "annotations.json",
+      file(kImage + R"(, {"id": "b", "file_name": "b.png", "width": 30, "height": 30})",
+           kBox + R"(, {"id": 2, "image_id": "b", "category_id": 3.0, "bbox": [0, 0, 10, 10],
+                            "iscrowd": 1})"));
+  const CocoDataset data(folder.root);
+  CHECK(data.class_names() == std::vector<std::string>{"dog", "cat"});
+  REQUIRE(data.size() == 2);
+  const Sample a = data.get(0);
+  CHECK(a.name == "a.png");
+  CHECK(a.target.boxes.to_vector() == std::vector<Scalar>{2, 1.5, 8, 9.5});
+  CHECK(a.target.labels == std::vector<std::int64_t>{1});
+  CHECK(a.target.areas == std::vector<double>{30.5});
+  const Sample b = data.get(1);
+  CHECK(b.target.labels == std::vector<std::int64_t>{2});
+  CHECK(b.target.crowd == std::vector<bool>{true});
+  CHECK(b.target.difficult == std::vector<bool>{true});
+  CHECK(b.target.areas == std::vector<double>{100});
+  CHECK(data.report().total() == 0);
+  CHECK(data.summary().front() == "2 images, 2 boxes of 2 classes: dog 1, cat 1");
+  // Classes that are asked for have the labels of the question.
+  const CocoDataset cats(folder.root, {.classes = {"cat"}});
+  CHECK(cats.get(1).target.labels == std::vector<std::int64_t>{1});
+  CHECK(cats.report().count(DataProblem::unknown_class) == 1);
+  // A cut: all images, each on one side.
+  CHECK(CocoDataset(folder.root, {.split = "train", .val_share = .5}).size() == 1);
+  CHECK(CocoDataset(folder.root, {.split = "val", .val_share = .5}).size() == 1);
+}
+
+TEST_CASE("CocoDataset: what is wrong is skipped or mended, and said", "[coco][data]") {
+  const Folder folder;
+  folder.picture("a.png");
+  folder.text("broken.png", "no picture");
+  const auto box = [](const char* image, const char* category, const char* numbers) {
+    return concat(R"(, {"id": 5, "image_id": )", image, R"(, "category_id": )", category,
+                  R"(, "bbox": [)", numbers, "]}");
+  };
+  folder.text(
+      "x.json",
+      file(kImage + R"(, {"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "missing.png"},
+                       {"id": 9, "file_name": "broken.png"},
+                       {"id": 10, "file_name": "../../../../etc/passwd"})",
+           kBox + box("7", "18", "2, 2, 0, 4") + box("7", "18", "2, 2, -3, 4") +
+               box("7", "18", "-0.5, 0, 4, 4") + box("7", "18", "15, 0, 40, 4") +
+               box("7", "18", "50, 50, 4, 4") + box("7", "99", "2, 2, 4, 4") +
+               box("77", "18", "2, 2, 4, 4") + box("7", "18", "1e300, 0, 1e300, 4")));
+  const CocoDataset data(folder.root);
+  CHECK(data.size() == 1);
+  CHECK(data.get(0).target.labels.size() == 3);
+  const DataReport& report = data.report();
+  CHECK(report.count(DataProblem::duplicate) == 1);
+  CHECK(report.count(DataProblem::missing_image) == 3);
+  CHECK(report.count(DataProblem::bad_image) == 1);
+  CHECK(report.count(DataProblem::no_area) == 2);
+  CHECK(report.count(DataProblem::slightly_outside) == 1);
+  CHECK(report.count(DataProblem::partly_outside) == 1);
+  CHECK(report.count(DataProblem::outside) == 2);
+  CHECK(report.count(DataProblem::unknown_class) == 1);
+  CHECK_THROWS_AS(CocoDataset(folder.root, {.strict = true}), std::invalid_argument);
+  CHECK_THROWS_WITH(CocoDataset(folder.root, {.classes = {"dog", "dog"}}),
+                    Catch::Contains("twice"));
+  folder.text("x.json", file(R"({"id": 9, "file_name": "broken.png"})", ""));
+  CHECK_THROWS_WITH(CocoDataset(folder.root), Catch::Contains("no image is left"));
+}
+
+TEST_CASE("CocoDataset finds the published layout, and a folder for each split", "[coco][data]") {
+  const Folder folder;
+  for (const char* split : {"train2017", "val2017"}) {
+    folder.picture(concat(split, "/a.png"));
+    folder.text(concat("annotations/instances_", split, ".json"), file(kImage, kBox));
+    folder.text(concat("annotations/captions_", split, ".json"), "{}");
+  }
+  const CocoDataset val(folder.root, {.split = "val"});
+  CHECK(val.entries()[0].image == fs::canonical(folder.root) / "val2017/a.png");
+  CHECK(CocoDataset(folder.root / "annotations/instances_train2017.json").size() == 1);
+  CHECK_THROWS_WITH(CocoDataset(folder.root), Catch::Contains("pass one of them"));
+  CHECK_THROWS_WITH(CocoDataset(folder.root, {.split = "test"}), Catch::Contains("\"test\""));
+
+  const Folder other;  // the same place: made again
+  for (const char* split : {"train", "valid"}) {
+    other.picture(concat(split, "/a.png"));
+    other.text(concat(split, "/_annotations.coco.json"), file(kImage, kBox));
+  }
+  CHECK(CocoDataset(other.root, {.split = "val"}).entries()[0].image ==
+        fs::canonical(other.root) / "valid/a.png");
+}
+
+TEST_CASE("open_photos looks which way a folder is annotated", "[coco][data]") {
+  const Folder folder;
+  CHECK_THROWS_WITH(open_photos(folder.root), Catch::Contains(".json"));
+  CHECK_THROWS_WITH(open_photos(folder.root / "none"), Catch::Contains("none"));
+  folder.picture("a.png");
+  folder.text("x.json", file(kImage, kBox));
+  CHECK(dynamic_cast<CocoDataset*>(open_photos(folder.root).get()) != nullptr);
+  CHECK(open_photos(folder.root / "x.json")->size() == 1);
+  folder.text("a.xml",
+              "<annotation><size><width>20</width><height>10</height></size><object><name>dog"
+              "</name><bndbox><xmin>3</xmin><ymin>2</ymin><xmax>8</xmax><ymax>9</ymax></bndbox>"
+              "</object></annotation>");
+  CHECK(dynamic_cast<VocDataset*>(open_photos(folder.root).get()) != nullptr);
+}
+
+TEST_CASE("seeded_split gives every image to one side", "[coco][data]") {
+  std::vector<std::int64_t> all = seeded_split(11, "train", 0.3, 5);
+  CHECK(all.size() == 8);
+  const std::vector<std::int64_t> val = seeded_split(11, "val", 0.3, 5);
+  all.insert(all.end(), val.begin(), val.end());
+  std::ranges::sort(all);
+  for (std::size_t i = 0; i < 11; ++i) CHECK(all[i] == std::int64_t(i));
+  CHECK(seeded_split(11, "val", 0.3, 6) != val);
+}
