@@ -9,6 +9,7 @@
 #include "detection/proposals/with_proposals.h"
 #include "detection/training/evaluate.h"
 #include "detection/training/region_recipe.h"
+#include "tests/bright_boxes.h"
 #include "tests/catch.h"
 
 using namespace boxgrad;
@@ -16,35 +17,6 @@ using namespace boxgrad::detection;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Grey pictures, 80 x 60 and 60 x 80 in turn, with one bright box of the given size each.
-class Boxes : public Dataset {
- public:
-  explicit Boxes(std::vector<BoxSize> sizes) : sizes_(std::move(sizes)) {}
-  std::int64_t size() const override { return static_cast<std::int64_t>(sizes_.size()); }
-  Sample get(std::int64_t index) const override {
-    const BoxSize box = sizes_[static_cast<std::size_t>(index)];
-    const bool wide = index % 2 == 0;
-    Sample sample{.image = Image(wide ? 80 : 60, wide ? 60 : 80, Color{100, 100, 100}),
-                  .name = concat("grey ", index)};
-    const int x = 4 + static_cast<int>(index % 7), y = 6;
-    for (int h = y; h < y + static_cast<int>(box.height); ++h)
-      for (int w = x; w < x + static_cast<int>(box.width); ++w) sample.image.pixel(w, h)[1] = 240;
-    if (box.width > 0)
-      sample.target = {.boxes = Tensor({1, 4}, {Scalar(x), Scalar(y), Scalar(x) + box.width,
-                                                Scalar(y) + box.height}),
-                       .labels = {1},
-                       .difficult = {false}};
-    return sample;
-  }
-  const std::vector<std::string>& class_names() const override { return names_; }
-
- private:
-  std::vector<BoxSize> sizes_;
-  std::vector<std::string> names_{"bright"};
-};
-
-const Boxes kSquares({{20, 20}, {24, 24}, {30, 30}, {22, 22}, {26, 26}, {28, 28}});
 
 RegionRecipe small(bool own_proposals) {
   RegionRecipe recipe;
@@ -75,37 +47,13 @@ std::vector<Scalar> trained(const RegionRecipe& recipe, const Dataset& data,
 
 }  // namespace
 
-TEST_CASE("region_preparation measures size and colours", "[region_recipe]") {
-  const Preparation preparation =
-      region_preparation({.longer_px = 40}, Boxes({{0, 0}, {0, 0}, {0, 0}}));
-  const Sample sample = preparation.apply(kSquares.get(1));
-  CHECK(sample.image.height() == 40);
-  CHECK(sample.image.width() == 30);
-  // Grey without contrast: the deviation has a floor, nothing is divided by 0.
-  for (const double mean : preparation.batch.mean) CHECK(mean == Approx(100. / 255));
-  for (const double std : preparation.batch.std) CHECK(std == Approx(0.01));
-  const Preparation bright = region_preparation({.longer_px = 80}, kSquares);
-  CHECK(bright.batch.mean[1] > bright.batch.mean[0]);
-  CHECK(bright.batch.std[1] > 0.1);
-  CHECK_THROWS_WITH(region_preparation({}, Boxes({})), "region_preparation: the dataset is empty");
+TEST_CASE("region_preparation is that of photos, with sides for a stride of 8", "[region_recipe]") {
+  const Preparation preparation = region_preparation({.longer_px = 40}, kSquares);
+  CHECK(preparation.make_batch({kSquares.get(1)}).images.shape() == Shape{1, 48, 32, 3});
+  CHECK_THROWS_WITH(region_preparation({}, BrightBoxes({})),
+                    "photo_preparation: the dataset is empty");
   CHECK_THROWS_WITH(region_preparation({.longer_px = 8}, kSquares),
                     "RegionRecipe: longer_px must be >= 32, got 8");
-}
-
-TEST_CASE("fitting_anchors take one ratio, or three where boxes differ", "[region_recipe]") {
-  const auto squares = fitting_anchors(kSquares, {}, 3);
-  REQUIRE(squares.size() == 3);
-  for (const BoxSize& size : squares) CHECK(size.width == Approx(size.height));
-  CHECK(squares.front().width >= 20);
-  CHECK(squares.back().width <= 30);
-
-  const Boxes poles({{10, 40}, {10, 40}, {20, 20}, {20, 20}, {20, 20}, {40, 10}, {40, 10}});
-  const auto mixed = fitting_anchors(poles, {}, 2);
-  REQUIRE(mixed.size() == 6);
-  CHECK(mixed[0].height == Approx(mixed[0].width / 4));
-  CHECK(mixed[2].height == Approx(mixed[2].width));
-  CHECK(mixed[4].height == Approx(mixed[4].width * 4));
-  CHECK_THROWS_AS(fitting_anchors(Boxes({{0, 0}}), {}, 3), std::invalid_argument);
 }
 
 TEST_CASE("region_search works on the picture that the network sees, and half more",
@@ -133,7 +81,7 @@ TEST_CASE("either system trains from a recipe, the same bits every time", "[regi
 
 TEST_CASE("a recipe's detector takes pictures with nothing on them", "[region_recipe]") {
   // No truth in most pictures, and no proposal in any.
-  const Boxes sparse({{20, 20}, {0, 0}, {0, 0}, {0, 0}});
+  const BrightBoxes sparse({{20, 20}, {0, 0}, {0, 0}, {0, 0}});
   const WithProposals none(sparse, std::vector<Tensor>(4, Tensor({0, 4})));
   for (const bool own : {true, false}) {
     const Dataset& data = own ? static_cast<const Dataset&>(sparse) : none;

@@ -1,23 +1,18 @@
 #include "detection/training/region_recipe.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "core/check.h"
 #include "detection/data/in_memory.h"
-#include "detection/data/transforms.h"
 #include "detection/models/faster_rcnn.h"
 #include "detection/models/separable_net.h"
-#include "detection/models/ssd_small.h"
+#include "detection/training/photo_fit.h"
 #include "detection/training/region_task.h"
 #include "layers/adamw.h"
-#include "layers/schedule.h"
 
 namespace boxgrad::detection {
 
 namespace {
 
-constexpr std::int64_t kMeasuredImages = 300;  // for figures that a sample of the pictures gives
+constexpr std::int64_t kImagesForTargets = 300;
 constexpr Scalar kStride = 8;
 
 void check_recipe(const RegionRecipe& r) {
@@ -41,63 +36,13 @@ std::shared_ptr<Backbone> recipe_backbone(const RegionRecipe& recipe) {
 
 Preparation region_preparation(const RegionRecipe& recipe, const Dataset& train) {
   check_recipe(recipe);
-  Preparation preparation;
-  preparation.resize = [side = recipe.longer_px](Sample sample, Random&) {
-    return resize_longer_side(sample, side);
-  };
-  preparation.batch.multiple_px = 2 * static_cast<int>(kStride);
-  std::array<double, 3> sum{}, squares{};
-  double pixels = 0;
-  const std::int64_t images = std::min<std::int64_t>(train.size(), kMeasuredImages / 6);
-  check(images > 0, "region_preparation: the dataset is empty");
-  for (std::int64_t k = 0; k < images; ++k) {
-    const Sample sample = preparation.apply(train.get(k * train.size() / images));
-    const auto bytes = sample.image.data();
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      const double v = bytes[i] / 255.;
-      sum[i % 3] += v;
-      squares[i % 3] += v * v;
-    }
-    pixels += static_cast<double>(bytes.size()) / 3;
-  }
-  for (std::size_t c = 0; c < 3; ++c) {
-    const double mean = sum[c] / pixels;
-    preparation.batch.mean[c] = mean;
-    // Pictures of one colour would otherwise be divided by nothing.
-    preparation.batch.std[c] = std::sqrt(std::max(squares[c] / pixels - mean * mean, 1e-4));
-  }
-  return preparation;
+  return photo_preparation(train, recipe.longer_px, 2 * static_cast<int>(kStride));
 }
 
 SelectiveSearchOptions region_search(const RegionRecipe& recipe) {
   SelectiveSearchOptions search = SelectiveSearchOptions::preset("fast");
   search.resize_width_px = recipe.longer_px * 3 / 2;
   return search;
-}
-
-std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& preparation,
-                                     int sides) {
-  const InMemory small(dataset, {.resize = preparation.resize});  // looked at twice
-  const std::vector<Scalar> all_sides = anchor_sides(small, {}, sides);
-  std::vector<double> ratios;
-  const std::int64_t images = std::min(dataset.size(), kMeasuredImages);
-  for (std::int64_t k = 0; k < images; ++k) {
-    const Sample sample = small.get(k * dataset.size() / images);
-    const auto box = sample.target.boxes.data();
-    for (std::size_t i = 0; i < box.size(); i += 4)
-      if (box[i + 2] > box[i] && box[i + 3] > box[i + 1])
-        ratios.push_back(static_cast<double>((box[i + 3] - box[i + 1]) / (box[i + 2] - box[i])));
-  }
-  check(!ratios.empty(), "fitting_anchors: there is no box with an area in ", images, " images");
-  std::ranges::sort(ratios);
-  const auto quantile = [&](double q) {
-    return static_cast<Scalar>(
-        ratios[static_cast<std::size_t>(q * static_cast<double>(ratios.size() - 1))]);
-  };
-  const Scalar low = quantile(0.1), middle = quantile(0.5), high = quantile(0.9);
-  const Scalar spread = std::max(high / middle, middle / low);
-  return ratio_box_sizes(all_sides, spread > Scalar(1.7) ? std::vector<Scalar>{low, middle, high}
-                                                         : std::vector<Scalar>{middle});
 }
 
 std::shared_ptr<Detector> make_region_detector(const RegionRecipe& recipe, const Dataset& train,
@@ -116,7 +61,7 @@ std::shared_ptr<Detector> make_region_detector(const RegionRecipe& recipe, const
     const auto model = std::make_shared<FastRcnn>(recipe_backbone(recipe), fast);
     // Resized on the way; nothing needs keeping for one pass.
     const InMemory small(train, {.resize = preparation.resize, .max_bytes = 0});
-    model->set_target_statistics(dataset_target_statistics(small, fast.regions, kMeasuredImages));
+    model->set_target_statistics(dataset_target_statistics(small, fast.regions, kImagesForTargets));
     return model;
   }
   FasterRcnnOptions options;
@@ -139,11 +84,6 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
                                       const Dataset* validation, const std::filesystem::path& out,
                                       bool resume) {
   const InMemory photos(train_set, {.resize = preparation.resize});
-  const Transform flips = [vertical = recipe.vertical_flips](Sample sample, Random& random) {
-    if (random.bernoulli(0.5)) sample = flip_horizontal(sample);
-    if (vertical && random.bernoulli(0.5)) sample = flip_vertical(sample);
-    return sample;
-  };
   nn::AdamW optimizer(detector, {.rate = recipe.rate,
                                  .beta2 = 0.99,
                                  .weight_decay = recipe.weight_decay,
@@ -153,11 +93,7 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
       .minutes = recipe.minutes,
       .batch_size = recipe.batch_size,
       .seed = recipe.seed,
-      .schedule =
-          [](std::int64_t n) {
-            const std::int64_t warm = std::max<std::int64_t>(1, n / 20);
-            return nn::warm_up(warm, 0.02) * nn::cosine(warm, std::max(n, warm + 1), 0.01);
-          },
+      .schedule = warm_cosine,
       .average_decay = recipe.average_decay,
       .validations = 4,
       .out = out,
@@ -167,7 +103,8 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
                        ", \"vertical_flips\": ", recipe.vertical_flips,
                        ", \"batch_size\": ", recipe.batch_size, ", \"rate\": ", recipe.rate,
                        ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}")};
-  return train(detector, optimizer, photos, flips, preparation, options, validation);
+  return train(detector, optimizer, photos, random_flips(recipe.vertical_flips), preparation,
+               options, validation);
 }
 
 }  // namespace boxgrad::detection

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "detection/anchors.h"
 #include "detection/data/dataset.h"
 #include "detection/data/preparation.h"
 #include "detection/detector.h"
@@ -59,14 +58,6 @@ Preparation region_preparation(const RegionRecipe& recipe, const Dataset& train)
 /// Selective search for such pictures, in their own pixels: "fast" at one and a half times the size
 /// that the network sees.
 SelectiveSearchOptions region_search(const RegionRecipe& recipe);
-
-/// Sizes of anchors that fit a dataset's boxes, as the network sees them: anchor_sides() times one
-/// ratio height / width, the median, or three, the 10 %, 50 % and 90 % points, when these differ by
-/// more than a factor of 1.7 from the median. An anchor more is not a free gift: it takes places in
-/// the RPN's minibatch and before its suppression.
-/// Throws std::invalid_argument when the dataset has no box.
-std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& preparation,
-                                     int sides);
 
 /// A FasterRcnn, or a FastRcnn whose targets are normalised by those of `train`, which must have
 /// proposals then. Weights are drawn from default_random().

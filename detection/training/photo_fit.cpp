@@ -1,0 +1,88 @@
+#include "detection/training/photo_fit.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/check.h"
+#include "detection/data/in_memory.h"
+#include "detection/data/transforms.h"
+#include "detection/models/ssd_small.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+constexpr std::int64_t kMeasuredImages = 300;  // for figures that a sample of the pictures gives
+
+}  // namespace
+
+Preparation photo_preparation(const Dataset& train, int longer_px, int multiple_px) {
+  check(longer_px >= 32, "photo_preparation: longer_px must be >= 32, got ", longer_px);
+  check(train.size() > 0, "photo_preparation: the dataset is empty");
+  Preparation preparation;
+  preparation.resize = [longer_px](Sample sample, Random&) {
+    return resize_longer_side(sample, longer_px);
+  };
+  preparation.batch.multiple_px = multiple_px;
+  std::array<double, 3> sum{}, squares{};
+  double pixels = 0;
+  const std::int64_t images = std::min<std::int64_t>(train.size(), kMeasuredImages / 6);
+  for (std::int64_t k = 0; k < images; ++k) {
+    const Sample sample = preparation.apply(train.get(k * train.size() / images));
+    const auto bytes = sample.image.data();
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const double v = bytes[i] / 255.;
+      sum[i % 3] += v;
+      squares[i % 3] += v * v;
+    }
+    pixels += static_cast<double>(bytes.size()) / 3;
+  }
+  for (std::size_t c = 0; c < 3; ++c) {
+    const double mean = sum[c] / pixels;
+    preparation.batch.mean[c] = mean;
+    // Pictures of one colour would otherwise be divided by nothing.
+    preparation.batch.std[c] = std::sqrt(std::max(squares[c] / pixels - mean * mean, 1e-4));
+  }
+  return preparation;
+}
+
+std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& preparation,
+                                     int sides) {
+  const InMemory small(dataset, {.resize = preparation.resize});  // looked at twice
+  const std::vector<Scalar> all_sides = anchor_sides(small, {}, sides);
+  std::vector<double> ratios;
+  const std::int64_t images = std::min(dataset.size(), kMeasuredImages);
+  for (std::int64_t k = 0; k < images; ++k) {
+    const Sample sample = small.get(k * dataset.size() / images);
+    const auto box = sample.target.boxes.data();
+    for (std::size_t i = 0; i < box.size(); i += 4)
+      if (box[i + 2] > box[i] && box[i + 3] > box[i + 1])
+        ratios.push_back(static_cast<double>((box[i + 3] - box[i + 1]) / (box[i + 2] - box[i])));
+  }
+  check(!ratios.empty(), "fitting_anchors: there is no box with an area in ", images, " images");
+  std::ranges::sort(ratios);
+  const auto quantile = [&](double q) {
+    return static_cast<Scalar>(
+        ratios[static_cast<std::size_t>(q * static_cast<double>(ratios.size() - 1))]);
+  };
+  const Scalar low = quantile(0.1), middle = quantile(0.5), high = quantile(0.9);
+  const Scalar spread = std::max(high / middle, middle / low);
+  return ratio_box_sizes(all_sides, spread > Scalar(1.7) ? std::vector<Scalar>{low, middle, high}
+                                                         : std::vector<Scalar>{middle});
+}
+
+Transform random_flips(bool vertical) {
+  return [vertical](Sample sample, Random& random) {
+    if (random.bernoulli(0.5)) sample = flip_horizontal(sample);
+    if (vertical && random.bernoulli(0.5)) sample = flip_vertical(sample);
+    return sample;
+  };
+}
+
+nn::Schedule warm_cosine(std::int64_t iterations) {
+  const std::int64_t warm = std::max<std::int64_t>(1, iterations / 20);
+  return nn::warm_up(warm, 0.02) * nn::cosine(warm, std::max(iterations, warm + 1), 0.01);
+}
+
+}  // namespace boxgrad::detection

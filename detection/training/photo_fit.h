@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "detection/anchors.h"
+#include "detection/data/dataset.h"
+#include "detection/data/preparation.h"
+#include "layers/schedule.h"
+
+/// What the recipes for people's own photos share: what can be measured on the photos is measured,
+/// and not an option.
+namespace boxgrad::detection {
+
+/// The longer side becomes longer_px, and colours are normalised by the mean and the deviation of
+/// the pixels of up to fifty pictures, per channel. Tensors have sides that are multiples of
+/// multiple_px. Throws std::invalid_argument for an empty dataset and sides below 32.
+Preparation photo_preparation(const Dataset& train, int longer_px, int multiple_px);
+
+/// Sizes of anchors that fit a dataset's boxes, as the network sees them: anchor_sides() times one
+/// ratio height / width, the median, or three, the 10 %, 50 % and 90 % points, when these differ by
+/// more than a factor of 1.7 from the median. An anchor more is not a free gift: it takes places in
+/// the minibatch and before suppression.
+/// Throws std::invalid_argument when the dataset has no box.
+std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& preparation,
+                                     int sides);
+
+/// Half of the pictures mirrored; half of them, independently, turned upside down where that is
+/// asked for.
+Transform random_flips(bool vertical);
+
+/// A warm-up over a twentieth of the run, then half a cosine down to a hundredth.
+nn::Schedule warm_cosine(std::int64_t iterations);
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "detection/data/dataset.h"
+#include "detection/data/preparation.h"
+#include "detection/models/ssd.h"
+#include "detection/training/trainer.h"
+
+namespace boxgrad::detection {
+
+/// What a pretrained trunk does while the heads learn.
+enum class Trunk {
+  tuned,   ///< its filters learn, at their own rate; batch norm keeps scale, offset and statistics
+  frozen,  ///< nothing of it changes
+};
+
+/// SSD on MobileNet v1 on a few hundred labelled photos, in minutes on two cores. Chosen on BCCD's
+/// validation split (docs/single_shot.md says how far each matters); what depends on the pictures
+/// (anchors, the maps that carry them, colours) is measured on them.
+struct SsdRecipe {
+  /// The unpacked package of the face detector (make faces), whose trunk is the start. Empty: a
+  /// trunk from random weights, with batch norm that learns.
+  std::filesystem::path pretrained = {};
+  Trunk trunk = Trunk::tuned;
+
+  // Pictures.
+  int longer_px = 320;          ///< the longer side, as the network sees it
+  bool vertical_flips = false;  ///< beside the horizontal: for pictures without up and down
+  double crop_chance = 0.5;     ///< of a window of at least half of the picture, stretched back
+  double brightness = 0.1, contrast = 0.2;  ///< changed by up to so much, see transforms.h
+
+  // Network.
+  int anchor_sides = 6;   ///< anchors of all maps together, times one or three ratios
+  double nms_iou = 0.45;  ///< of answers, within a class
+
+  // Training.
+  std::int64_t iterations = 1000;  ///< steps of batch_size images
+  double minutes = 0;              ///< if > 0: so long instead, see TrainerOptions
+  std::int64_t batch_size = 8;
+  double rate = 3e-3;        ///< of AdamW for what is new; warm_cosine()
+  double trunk_rate = 3e-4;  ///< for a pretrained trunk
+  double weight_decay = 0.01;
+  double average_decay = 0.995;
+  std::uint64_t seed = 0;
+};
+
+/// Size and colours. A pretrained trunk wants those that it learned with, (v / 255 - .5) / .5.
+/// Sides are multiples of 32, with which TensorFlow's padding is the same for every picture.
+Preparation ssd_preparation(const SsdRecipe& recipe, const Dataset& train);
+
+/// Which map of MobileNet v1 carries anchors of a size: block5 (stride 8) up to 40 px, block11 (16)
+/// up to 96 px, block13 (32) larger ones. A map without anchors is left out, and the network ends
+/// with the last one that has some.
+/// Throws std::invalid_argument for an option out of range, a dataset without boxes, and a
+/// package that is not there or damaged. New weights are drawn from default_random().
+std::shared_ptr<Ssd> make_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& train,
+                                        const Preparation& preparation);
+
+/// Trains it. Pictures are decoded once and kept at the network's size while they take no more than
+/// a gigabyte (InMemory).
+///
+/// validation  measured at `looks` points of the run, or null
+/// out         where checkpoint and log go, see TrainerOptions; empty: nowhere
+/// resume      go on from the checkpoint in `out`
+TrainingSummary train_ssd_mobilenet(Detector& detector, const SsdRecipe& recipe,
+                                    const Preparation& preparation, const Dataset& train,
+                                    const Dataset* validation = nullptr, std::int64_t looks = 5,
+                                    const std::filesystem::path& out = {}, bool resume = false);
+
+}  // namespace boxgrad::detection
