@@ -24,6 +24,7 @@ COLD := $(wildcard core/serialize.cpp core/strict_json.cpp core/tfjs_weights.cpp
   core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
   layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
   layers/roofline.cpp layers/svd_linear.cpp detection/regions.cpp detection/data/voc*.cpp detection/data/photo_dataset.cpp detection/data/coco*.cpp detection/data/open_photos.cpp detection/data/in_memory.cpp \
+  detection/detections_json.cpp \
   detection/training/*.cpp detection/models/*.cpp \
   $(addprefix detection/proposals/,draw_proposals.cpp proposal_cache.cpp proposals.cpp \
     selective_search.cpp))
@@ -80,7 +81,7 @@ $(BUILD)/flags: FORCE
 $(BUILD)/deps: tests/tools/deps.sh
 	@mkdir -p $(@D)
 	@CXX='$(lastword $(CXX))' sh tests/tools/deps.sh \
-	  $(if $(filter demo test test-% bench reproduce tutorial-check,$(MAKECMDGOALS)),ensure,check)
+	  $(if $(filter demo test test-% bench reproduce faces tutorial-check,$(MAKECMDGOALS)),ensure,check)
 	@touch $@
 
 # The library is compiled in a few units: build/units/layers.cpp includes all of layers/, and so on.
@@ -175,6 +176,10 @@ tutorial-check: $(TUTORIALS:%=$(BIN)/%)  ## run every tutorial --quick and compa
 reproduce: $(BIN)/reproduce  ## the papers' claims, measured: 45 minutes, can be stopped and goes on; REPRODUCE_ARGS='--only ohem'
 	$(Q)$< $(REPRODUCE_ARGS)
 
+faces: $(BIN)/16_pretrained_faces  ## fetch a face detector that somebody else trained, check it, draw faces; PHOTOS='a.jpg b.jpg'
+	$(Q)sh tests/tools/fetch_faces.sh out/face-api
+	$(Q)$< --package out/face-api/package $(FACES_ARGS) $(PHOTOS)
+
 bench: $(BIN)/layers_bench  ## time the layers: a table with percent of peak; BENCH_ARGS='--only conv'
 	$(Q)$< --table $(BENCH_ARGS)
 
@@ -217,6 +222,6 @@ clean:  ## remove the build folder
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all programs tests demo test test-double test-asan test-tsan tutorial-check reproduce bench format \
+.PHONY: all programs tests demo test test-double test-asan test-tsan tutorial-check reproduce faces bench format \
         format-check lint tidy deps deps-dev deps-ci \
         doctor help clean FORCE

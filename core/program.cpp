@@ -179,6 +179,14 @@ void Program::option(const std::string& name, std::vector<std::string>& value,
              [&value](const std::string& text) { value = split(text); });
 }
 
+void Program::arguments(const std::string& name, std::vector<std::filesystem::path>& values,
+                        const std::string& help) {
+  const auto take = [&values](const std::vector<std::string>& texts) {
+    values.assign(texts.begin(), texts.end());
+  };
+  impl_->app.add_option_function<std::vector<std::string>>(name, take, help)->type_name("PATH");
+}
+
 void Program::choice(const std::string& name, std::string& value,
                      const std::vector<std::string>& words, const std::string& help) {
   impl_->add(name, join(words, "|"), help, value, [&value, words](const std::string& text) {

@@ -60,6 +60,9 @@ class Program {
   void option(const std::string& name, std::vector<int>& value, const std::string& help,
               int min = std::numeric_limits<int>::min(), int max = std::numeric_limits<int>::max());
   void option(const std::string& name, std::vector<std::string>& value, const std::string& help);
+  /// All arguments without a name, any number of them: photos.
+  void arguments(const std::string& name, std::vector<std::filesystem::path>& values,
+                 const std::string& help);
   /// One of a few words: --match ssd.
   void choice(const std::string& name, std::string& value, const std::vector<std::string>& words,
               const std::string& help);

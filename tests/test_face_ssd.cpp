@@ -15,73 +15,13 @@
 #include "layers/inference.h"
 #include "tests/catch.h"
 #include "tests/face_package.h"
-#include "tests/golden/face_ssd.h"
 #include "tests/golden_network.h"
+#include "tutorials/16_pretrained_faces/stages.h"
 
 using namespace boxgrad;
 using namespace boxgrad::detection;
 
 namespace {
-
-/// The pictures of tests/golden/face_ssd.py.
-Image picture(const std::string& name) {
-  const bool ramp = name == "ramp";
-  Image image(ramp ? 512 : 300, ramp ? 512 : 200);
-  for (int y = 0; y < image.height(); ++y)
-    for (int x = 0; x < image.width(); ++x)
-      for (int c = 0; c < 3; ++c) {
-        const int value = ramp ? (c == 0   ? x >> 1
-                                  : c == 1 ? y >> 1
-                                           : (x + y) >> 2)
-                               : (3 * x + 5 * y + 40 * c + (x * y) % 17) & 255;
-        image.pixel(x, y)[c] = static_cast<std::uint8_t>(value);
-      }
-  return image;
-}
-
-/// (tx, ty, tw, th) in the last axis as TensorFlow's (ty, tx, th, tw), or boxes x y x y as y x y x.
-Tensor exchanged(const Tensor& x) {
-  Tensor y = x.clone();
-  const auto numbers = y.data();
-  for (std::size_t i = 0; i + 1 < numbers.size(); i += 2) std::swap(numbers[i], numbers[i + 1]);
-  return y;
-}
-
-/// The path of the module whose output is a stage of the golden file.
-std::string module_of(const std::string& stage) {
-  int number = 0;
-  const auto suffix = [&](const char* text) { return stage.find(text) != std::string::npos; };
-  if (stage == "mobilenet/conv0") return "backbone.trunk.conv0";
-  for (const char c : stage)
-    if (c >= '0' && c <= '9') number = 10 * number + (c - '0');
-  if (stage.starts_with("mobilenet/")) {
-    number = std::stoi(stage.substr(std::string("mobilenet/conv").size()));
-    return concat("backbone.trunk.block", number, suffix("/dw") ? ".depthwise" : ".pointwise");
-  }
-  if (stage.starts_with("extra/")) return concat("backbone.extra", number);
-  if (stage.starts_with("head"))
-    return concat(suffix("/box") ? "box_head" : "class_head", number + 1);
-  return "";
-}
-
-/// The largest difference of anything that the fixture has, over the stage's largest number.
-double stage_error(const Tensor& tensor, const FaceStage& golden) {
-  const auto numbers = std::as_const(tensor).data();
-  double sum = 0, low = INFINITY, high = -INFINITY;
-  for (const Scalar v : numbers) {
-    sum += static_cast<double>(v);
-    low = std::min(low, static_cast<double>(v));
-    high = std::max(high, static_cast<double>(v));
-  }
-  double worst = std::max({std::abs(sum / static_cast<double>(numbers.size()) - golden.mean),
-                           std::abs(low - golden.min), std::abs(high - golden.max)});
-  for (std::size_t i = 0; i < 8; ++i)
-    worst = std::max(
-        {worst, std::abs(static_cast<double>(numbers[i]) - golden.first8[i]),
-         std::abs(static_cast<double>(numbers[static_cast<std::size_t>(golden.middle) + i]) -
-                  golden.middle8[i])});
-  return worst / std::max(std::abs(golden.min), std::abs(golden.max));
-}
 
 void check_faces(const Detections& faces, const std::vector<std::array<double, 5>>& golden) {
   REQUIRE(faces.scores.size() == golden.size());
@@ -102,7 +42,7 @@ void check_faces(const Detections& faces, const std::vector<std::array<double, 5
 TEST_CASE("face_ssd: what the network sees of a photo", "[face_ssd]") {
   for (const auto& golden : kFaceGolden) {
     INFO(golden.picture);
-    const FaceInput input = face_input(picture(golden.picture));
+    const FaceInput input = face_input(reference_picture(golden.picture));
     const FaceStage& resized = golden.stages[0];
     REQUIRE(std::string(resized.name) == "resized_0_255");
     Tensor back = input.image.clone();
@@ -202,7 +142,7 @@ TEST_CASE("load_face_ssd reads what TensorFlow.js would have written", "[face_ss
   fill(*before, 11);
   for (const auto& [name, tensor] : before->state_dict()) {
     if (name != "box_head3.bias") continue;
-    const Tensor back = exchanged(tensor);
+    const Tensor back = y_before_x(tensor);
     for (const auto& [other, loaded] : read->state_dict())
       if (other == name)
         for (std::size_t i = 0; i < back.data().size(); ++i)
@@ -222,31 +162,14 @@ TEST_CASE("the package's face detector, stage by stage", "[face_ssd]") {
   const NoGradGuard no_grad;
   for (const auto& golden : kFaceGolden) {
     INFO(golden.picture);
-    std::vector<std::string> paths;
-    for (const auto& stage : golden.stages)
-      if (const std::string path = module_of(stage.name); !path.empty()) paths.push_back(path);
-    CHECK(paths.size() == 47);
-    const FaceInput input = face_input(picture(golden.picture));
-    const nn::OutputTap tap(paths);
-    const Ssd::Heads heads = network->heads(input.image);
-    Tensor boxes = exchanged(decode_boxes(heads.offsets, heads.anchors));
-    for (Scalar& v : boxes.data()) v /= 512;
+    const FaceInput input = face_input(reference_picture(golden.picture));
+    const auto stages = face_stages(*network, input, golden.stages);
+    CHECK(stages.size() == 53);
     for (const auto& stage : golden.stages) {
-      const std::string name = stage.name;
-      INFO(name);
-      Tensor tensor;
-      if (name == "resized_0_255") continue;
-      if (name == "input_normalised") tensor = input.image;
-      if (name == "all_box_encodings") tensor = exchanged(heads.offsets);
-      if (name == "all_class_logits") tensor = heads.logits;
-      if (name == "decoded_boxes_yxyx") tensor = reshape(boxes, {5118, 4});
-      if (name == "scores") tensor = sigmoid(reshape(slice(heads.logits, 2, 1, 2), {5118}));
-      if (const std::string path = module_of(name); !path.empty()) tensor = tap.output(path);
-      if (name.ends_with("/box")) tensor = exchanged(tensor);
-      REQUIRE(tensor.shape() ==
-              Shape(std::vector<std::int64_t>(stage.shape.begin(), stage.shape.end())));
-      CHECK(stage_error(tensor, stage) < 1e-4);
+      INFO(stage.name);
+      CHECK(stage_error(stages.at(stage.name), stage) < 1e-4);
     }
+    const Ssd::Heads heads = network->heads(input.image);
     check_faces(faces_from(heads, input, {.min_score = 0.1}), golden.faces);
   }
 
@@ -254,7 +177,7 @@ TEST_CASE("the package's face detector, stage by stage", "[face_ssd]") {
   for (const auto& [name, tensor] : load_tfjs_weights(face_manifest(face_package())).tensors) {
     if (name != "Output/extra_dim") continue;
     const Tensor ours =
-        exchanged(network->heads(Tensor({1, 512, 512, 3})).anchors);  // y x y x, in pixels
+        y_before_x(network->heads(Tensor({1, 512, 512, 3})).anchors);  // y x y x, in pixels
     double worst = 0;
     for (std::size_t i = 0; i < ours.data().size(); ++i)
       worst = std::max(worst, std::abs(static_cast<double>(std::as_const(ours).data()[i]) / 512 -
@@ -264,5 +187,6 @@ TEST_CASE("the package's face detector, stage by stage", "[face_ssd]") {
 
   // The same faces with every norm folded and filters transformed before.
   nn::prepare_for_inference(*network);
-  check_faces(detect_faces(*network, picture("rect"), {.min_score = 0.1}), kFaceGolden[1].faces);
+  check_faces(detect_faces(*network, reference_picture("rect"), {.min_score = 0.1}),
+              kFaceGolden[1].faces);
 }

@@ -73,6 +73,27 @@ TEST_CASE("a program that prints data keeps its first line off stdout", "[progra
   CHECK(threads == std::vector<int>{1, 2, 4});
 }
 
+TEST_CASE("a program takes any number of files", "[program]") {
+  for (const bool flag_first : {true, false}) {
+    Program program({.name = "faces", .about = "Finds."});
+    std::vector<std::filesystem::path> photos;
+    bool json = false;
+    program.arguments("photos", photos, "pictures");
+    program.flag("--json", json, "for machines");
+    const Outcome outcome =
+        flag_first ? run(program, {"--json", "a,b.jpg", "--seed", "2", "c d.jpg"})
+                   : run(program, {"a,b.jpg", "c d.jpg", "--json"});
+    CHECK(outcome.err.empty());
+    CHECK(json);
+    CHECK(photos == std::vector<std::filesystem::path>{"a,b.jpg", "c d.jpg"});
+  }
+  Program program({.name = "faces", .about = "Finds."});
+  std::vector<std::filesystem::path> photos;
+  program.arguments("photos", photos, "pictures");
+  CHECK(run(program, {}).status == 0);
+  CHECK(photos.empty());
+}
+
 TEST_CASE("a program's own options", "[program]") {
   Program program({.name = "lesson", .about = "Teaches."});
   std::string data, rule = "ssd";

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Every stage of the face detector on two pictures made of numbers, by PyTorch from the npm package's weights.
 
-usage: face_ssd.py PACKAGE [--reference FILE] > tests/golden/face_ssd.h
+usage: face_ssd.py PACKAGE [--reference FILE] > tutorials/16_pretrained_faces/reference.h
 
 PACKAGE is the unpacked @vladmandic/face-api 1.7.15 (make faces). The pictures are `ramp`, 512 x 512 with R = x >> 1, G =
 y >> 1, B = (x + y) >> 2, and `rect`, 300 wide and 200 high, with channel c = (3 x + 5 y + 40 c + (x y) mod 17) & 255: one

@@ -5,6 +5,7 @@
 #   deps.sh ensure       install when something is missing
 #   deps.sh install      install
 #   deps.sh ensure-ci    the same, and clang-format
+#   deps.sh ensure-fetch install curl when nothing is there that fetches a file
 #   deps.sh install-dev  install what only developers need
 #
 # It looks for headers, libraries and files rather than packages, so that a system that has them
@@ -100,6 +101,12 @@ case "${1:-}" in
     echo "$list" | sed 's/^/  /' >&2
     exit 1
     ;;
+  ensure-fetch)
+    for fetcher in npm curl wget; do
+      command -v $fetcher >/dev/null 2>&1 && exit 0
+    done
+    install curl ca-certificates || exit 1
+    ;;
   install)
     install $packages && echo 'boxgrad: everything is installed'
     ;;
@@ -111,7 +118,7 @@ case "${1:-}" in
       echo 'boxgrad: everything is installed'
     ;;
   *)
-    echo 'usage: deps.sh check|ensure|ensure-ci|install|install-dev' >&2
+    echo 'usage: deps.sh check|ensure|ensure-ci|ensure-fetch|install|install-dev' >&2
     exit 1
     ;;
 esac

@@ -1,4 +1,5 @@
-// Made by tests/golden/face_ssd.py. What each stage of the face detector gives for two pictures, and the faces found.
+// Made by tests/golden/face_ssd.py. What each stage of the face detector gives for two pictures,
+// and the faces found.
 #pragma once
 
 #include <array>
