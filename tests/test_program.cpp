@@ -80,9 +80,9 @@ TEST_CASE("a program takes any number of files", "[program]") {
     bool json = false;
     program.arguments("photos", photos, "pictures");
     program.flag("--json", json, "for machines");
-    const Outcome outcome =
-        flag_first ? run(program, {"--json", "a,b.jpg", "--seed", "2", "c d.jpg"})
-                   : run(program, {"a,b.jpg", "c d.jpg", "--json"});
+    const Outcome outcome = flag_first
+                                ? run(program, {"--json", "a,b.jpg", "--seed", "2", "c d.jpg"})
+                                : run(program, {"a,b.jpg", "c d.jpg", "--json"});
     CHECK(outcome.err.empty());
     CHECK(json);
     CHECK(photos == std::vector<std::filesystem::path>{"a,b.jpg", "c d.jpg"});

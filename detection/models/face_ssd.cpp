@@ -23,29 +23,6 @@ void exchange_axes(Tensor parameter) {
   for (std::size_t i = 0; i + 1 < numbers.size(); i += 2) std::swap(numbers[i], numbers[i + 1]);
 }
 
-/// Where an output pixel looks along one axis, in pixels of the photo.
-struct Taps {
-  std::int64_t low = 0, high = 0;
-  double share = 0;  ///< of the pixel at `high`
-};
-
-std::vector<Taps> taps_along(std::int64_t side) {
-  std::vector<Taps> taps(kFaceSide);
-  for (int i = 0; i < kFaceSide; ++i) {
-    const double src = static_cast<double>(i) * static_cast<double>(side) / kFaceSide;
-    const auto low = static_cast<std::int64_t>(src);
-    taps[static_cast<std::size_t>(i)] = {low, std::min(low + 1, side - 1),
-                                         src - static_cast<double>(low)};
-  }
-  return taps;
-}
-
-/// face-api divides by the size of the scaled photo, which it has rounded to whole pixels.
-double square_side_px(int side, int longer) {
-  const double scaled = std::floor(static_cast<double>(side) * kFaceSide / longer + 0.5);
-  return scaled > 0 ? side * static_cast<double>(kFaceSide) / scaled : longer;
-}
-
 }  // namespace
 
 FaceBackbone::FaceBackbone()
@@ -129,32 +106,6 @@ std::shared_ptr<Ssd> load_face_ssd(const std::filesystem::path& package) {
     if (name.starts_with("box_head")) exchange_axes(tensor);
   network->eval();
   return network;
-}
-
-FaceInput face_input(const Image& photo) {
-  check(photo.width() > 0 && photo.height() > 0, "face_input: the image has no pixels");
-  const int longer = std::max(photo.width(), photo.height());
-  const std::vector<Taps> taps = taps_along(longer);
-  FaceInput input{.image = Tensor::empty({1, kFaceSide, kFaceSide, 3}),
-                  .width_px = square_side_px(photo.width(), longer),
-                  .height_px = square_side_px(photo.height(), longer)};
-  // A pixel of the square outside the photo is 0.
-  const auto value = [&](std::int64_t x, std::int64_t y, std::size_t c) {
-    return x < photo.width() && y < photo.height()
-               ? static_cast<double>(photo.pixel(static_cast<int>(x), static_cast<int>(y))[c])
-               : 0.0;
-  };
-  Scalar* out = input.image.data().data();
-  for (const Taps& y : taps)
-    for (const Taps& x : taps)
-      for (std::size_t c = 0; c < 3; ++c) {
-        const double top =
-            value(x.low, y.low, c) * (1 - x.share) + value(x.high, y.low, c) * x.share;
-        const double bottom =
-            value(x.low, y.high, c) * (1 - x.share) + value(x.high, y.high, c) * x.share;
-        *out++ = static_cast<Scalar>((top * (1 - y.share) + bottom * y.share) / 127.5 - 1);
-      }
-  return input;
 }
 
 Detections faces_from(const Ssd::Heads& heads, const FaceInput& input, const FaceOptions& options) {

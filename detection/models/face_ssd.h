@@ -7,6 +7,7 @@
 
 #include "core/image.h"
 #include "core/tensor.h"
+#include "detection/face_input.h"
 #include "detection/models/face_trunk.h"
 #include "detection/models/ssd.h"
 #include "detection/target.h"
@@ -31,8 +32,6 @@
 /// Heads are 1x1 convolutions. 5,118 anchors, 5.5 million parameters, 3.1 billion multiply-adds.
 /// docs/pretrained.md has the names, the rules and what happens when one of them is broken.
 namespace boxgrad::detection {
-
-inline constexpr int kFaceSide = 512;  ///< the network sees squares of so many pixels
 
 /// The trunk with its eight extra layers: 6 maps. Children "trunk" and "extra0" to "extra7".
 class FaceBackbone : public Backbone {
@@ -70,19 +69,6 @@ TensorNames face_ssd_names();
 /// tw, th): the rows of the box heads, which TensorFlow has as (ty, tx, th, tw), are exchanged.
 /// Throws what load_face_trunk() throws.
 std::shared_ptr<Ssd> load_face_ssd(const std::filesystem::path& package);
-
-/// A photo as the network sees it.
-struct FaceInput {
-  Tensor image;  ///< [1, 512, 512, 3], from -1 to 1
-  /// Pixels of the photo for the whole width and height of the square: about its longer side.
-  /// face-api's rule, W 512 / round(512 W / max(W, H)), off by up to 0.1 % of the side.
-  double width_px = 0, height_px = 0;
-};
-
-/// Zeros at the bottom or on the right until the photo is a square, bilinear interpolation to 512 x
-/// 512 by PixelGrid::top_left (resize.h; nothing is rounded), then value / 127.5 - 1. The padding
-/// is never laid out in memory. Throws std::invalid_argument for an image without pixels.
-FaceInput face_input(const Image& photo);
 
 struct FaceOptions {
   double min_score = 0.5;        ///< a score must be > this

@@ -83,16 +83,16 @@ class Network(torch.nn.Module):
             return x
 
         note('input_normalised', images)
-        x = note('mobilenet/conv0', F.conv2d(same_padding(images, 3, 2), *self.conv0, stride=2).clamp(0, 6))
+        x = note('mobilenet/conv0', F.conv2d(same_padding(images, 3, 2), *self.conv0, stride=2).clamp_(0, 6))
         maps = []
         for i, (depthwise, norm, pointwise, offset, stride) in enumerate(self.blocks, 1):
             x = F.conv2d(same_padding(x, 3, stride), depthwise, None, stride, groups=x.shape[1])
-            x = note(f'mobilenet/conv{i}/dw_bn_relu6', F.batch_norm(x, *norm, training=False, eps=1e-3).clamp(0, 6))
-            x = note(f'mobilenet/conv{i}/pw_relu6', F.conv2d(x, pointwise, offset).clamp(0, 6))
+            x = note(f'mobilenet/conv{i}/dw_bn_relu6', F.batch_norm(x, *norm, training=False, eps=1e-3).clamp_(0, 6))
+            x = note(f'mobilenet/conv{i}/pw_relu6', F.conv2d(x, pointwise, offset).clamp_(0, 6))
             if i in (11, 13):
                 maps.append(x)
         for j, (weight, offset, stride) in enumerate(self.extras):
-            x = note(f'extra/conv{j}', F.conv2d(same_padding(x, weight.shape[2], stride), weight, offset, stride).clamp(0, 6))
+            x = note(f'extra/conv{j}', F.conv2d(same_padding(x, weight.shape[2], stride), weight, offset, stride).clamp_(0, 6))
             if j % 2:
                 maps.append(x)
         answers = []
