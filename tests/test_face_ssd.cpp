@@ -1,5 +1,6 @@
-// detection/models/face_ssd.cpp and detection/face_input.cpp: every stage beside PyTorch and TensorFlow.js, with the npm package
-// when it is there (tests/face_package.h) and with weights of our own when it is not.
+// detection/models/face_ssd.cpp and detection/face_input.cpp: every stage beside PyTorch and
+// TensorFlow.js, with the npm package when it is there (tests/face_package.h) and with weights of
+// our own when it is not.
 #include <algorithm>
 #include <cmath>
 #include <string>
