@@ -12,7 +12,7 @@ namespace boxgrad::detection {
 /// a minute on two cores; with `retina.class_loss` it learns them in the other ways that table 1 of
 /// the paper compares.
 struct RetinaNetSmallOptions {
-  std::int64_t channels = 48;  ///< of the pyramid and the subnets; 256 in the paper
+  std::int64_t channels = 32;  ///< of the pyramid and the subnets; 256 in the paper
   /// Sides of the anchors in pixels, two for each of the two levels, and their height / width.
   std::vector<Scalar> sides{20, 30, 40, 54};
   std::vector<Scalar> ratios{Scalar(0.5), 1, 2};

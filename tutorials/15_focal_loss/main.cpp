@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   int iterations = 700;
   std::string only;
   program.option("--iterations", iterations, "training steps of 8 scenes, for each way", 1);
+  program.option("--rate", recipe.rate, "learning rate", 0);
   program.option("--only", only, "one of the ways, by its name");
   return program.run(argc, argv, [&] {
     const bool quick = program.quick();
@@ -118,7 +119,6 @@ int main(int argc, char** argv) {
         std::printf("eight scenes: %lld positive anchors, %lld negative\n",
                     (long long)loss.positives, (long long)loss.negatives);
       }
-      const LossMass mass = loss_mass(*model, first, way.loss == DenseLoss::focal ? way.gamma : 0);
       std::printf("first loss, %-15s class %8.3f, box %.3f\n", (way.name + ":").c_str(),
                   loss.parts[0].second, loss.parts[1].second);
     }
