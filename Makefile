@@ -173,7 +173,7 @@ test-tsan:  ## the tests under ThreadSanitizer
 tutorial-check: $(TUTORIALS:%=$(BIN)/%)  ## run every tutorial --quick and compare with its README
 	$(Q)sh tests/tools/tutorial_check.sh $(BIN) $(TUTORIALS)
 
-reproduce: $(BIN)/reproduce  ## the papers' claims, measured: 45 minutes, can be stopped and goes on; REPRODUCE_ARGS='--only ohem'
+reproduce: $(BIN)/reproduce  ## the papers' claims, measured: 90 minutes, can be stopped and goes on; REPRODUCE_ARGS='--only ohem'
 	$(Q)$< $(REPRODUCE_ARGS)
 
 faces: $(BIN)/16_pretrained_faces  ## fetch a face detector that somebody else trained, check it, draw faces; PHOTOS='a.jpg b.jpg'
