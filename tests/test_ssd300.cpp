@@ -1,0 +1,141 @@
+// detection/models/{ssd300,extra_maps}.h.
+#include "core/autograd.h"
+#include "core/gradcheck.h"
+#include "core/ops.h"
+#include "core/random.h"
+#include "detection/models/extra_maps.h"
+#include "detection/models/ssd300.h"
+#include "detection/models/vgg16.h"
+#include "layers/conv.h"
+#include "layers/count.h"
+#include "layers/l2_norm.h"
+#include "layers/pool.h"
+#include "tests/catch.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+
+namespace {
+
+Tensor random_images(std::int64_t n, std::int64_t side) {
+  Random random(3);
+  Tensor images({n, side, side, 3});
+  for (Scalar& v : images.data()) v = static_cast<Scalar>(random.uniform(-1, 1));
+  return images;
+}
+
+Tensor parameter(const nn::Module& module, const std::string& name) {
+  for (const auto& [path, tensor] : module.state_dict())
+    if (path == name) return tensor;
+  FAIL("no parameter " << name);
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("SSD300: maps, boxes and counts as published", "[ssd300]") {
+  const auto model = make_ssd300(20);
+  CHECK(model->parameter_count() == 26285486);  // torchvision's ssd300_vgg16(num_classes=21)
+  const Tensor image({1, 300, 300, 3});
+  const NoGradGuard guard;
+  Ssd::Heads heads;
+  const nn::ModelCount count = nn::count_layers(*model, [&] { heads = model->heads(image); });
+  CHECK(count.multiply_adds == 31373537792);
+  CHECK(heads.logits.shape() == Shape{1, 8732, 21});
+  CHECK(heads.offsets.shape() == Shape{1, 8732, 4});
+  CHECK(heads.anchors.size(0) == 8732);
+  // The middle of the last map's only cell, 264 px wide.
+  const std::int64_t first_of_last = 8728;
+  CHECK(heads.anchors.at({first_of_last, 0}) == Approx(150 - 132));
+  CHECK(heads.anchors.at({first_of_last, 3}) == Approx(150 + 132));
+}
+
+TEST_CASE("MobileNet-SSD: 3,000 boxes on six maps", "[ssd300]") {
+  const auto model = make_mobilenet_ssd(20, 0.25);
+  model->eval();
+  const NoGradGuard guard;
+  const Ssd::Heads heads = model->heads(random_images(1, 300));
+  CHECK(heads.anchors.size(0) == 3000);
+  CHECK(heads.logits.shape() == Shape{1, 3000, 21});
+  // Squares of 60 px around the first centre, (8, 8).
+  CHECK(heads.anchors.at({0, 0}) == Approx(8 - 30));
+  CHECK(heads.anchors.at({0, 2}) == Approx(8 + 30));
+  const std::vector<AnchorLevel> levels = mobilenet_ssd_levels();
+  CHECK(levels.size() == 6);
+  CHECK(levels.back().sizes[1].width == Approx(std::sqrt(285. * 330)));
+}
+
+TEST_CASE("SsdVgg16 is VGG with a norm, a pool that keeps the size, and holes", "[ssd300]") {
+  manual_seed(5);
+  SsdVgg16 net(1. / 64);  // 1 to 8 channels
+  const NoGradGuard guard;
+  const Tensor images = random_images(1, 75);
+  const std::vector<Tensor> maps = net.maps(images);
+  REQUIRE(maps.size() == 2);
+  CHECK(maps[0].shape() == Shape{1, 10, 10, 8});
+  CHECK(maps[1].shape() == Shape{1, 5, 5, 16});
+  CHECK(net.channels() == std::vector<std::int64_t>{8, 16});
+
+  Vgg16 vgg({.width = 1. / 64, .outputs = {"conv4_3", "conv5_3"}, .ceil_mode = true});
+  vgg.load_partial(net.state_dict(), "vgg.");
+  const std::vector<Tensor> conv = vgg.maps(images);
+  const Tensor normed = l2_norm(conv[0], Tensor::full({8}, 20));
+  const Tensor pooled = max_pool2d(conv[1], 3, {.stride = 1, .padding = 1});
+  const Tensor fc6 = relu(conv2d(pooled, parameter(net, "fc6.weight"), parameter(net, "fc6.bias"),
+                                 {.padding = 6, .dilation = 6}));
+  const Tensor fc7 = relu(conv2d(fc6, parameter(net, "fc7.weight"), parameter(net, "fc7.bias")));
+  for (std::size_t i = 0; i < normed.data().size(); ++i)
+    CHECK(maps[0].data()[i] == Approx(normed.data()[i]).margin(1e-4));
+  for (std::size_t i = 0; i < fc7.data().size(); ++i)
+    CHECK(maps[1].data()[i] == Approx(fc7.data()[i]).margin(1e-5));
+}
+
+TEST_CASE("ExtraMaps halve the last map again and again", "[ssd300]") {
+  manual_seed(6);
+  const auto body = std::make_shared<Vgg16>(Vgg16Options{.width = 1. / 64, .outputs = {"conv2_2"}});
+  for (const nn::ConvTail tail : {nn::ConvTail::bias, nn::ConvTail::norm}) {
+    ExtraMaps net(body,
+                  {{.reduced = 2, .channels = 6},
+                   {.reduced = 3, .channels = 4},
+                   {.reduced = 3, .channels = 5, .stride = 1, .padding = 0}},
+                  tail);
+    CHECK(net.channels() == std::vector<std::int64_t>{2, 6, 4, 5});
+    const std::vector<Tensor> maps = net.maps(random_images(2, 24));
+    REQUIRE(maps.size() == 4);
+    CHECK(maps[1].shape() == Shape{2, 6, 6, 6});
+    CHECK(maps[2].shape() == Shape{2, 3, 3, 4});
+    CHECK(maps[3].shape() == Shape{2, 1, 1, 5});
+    CHECK(net.find("extra2_reduce") != nullptr);
+    // Every parameter gets a gradient.
+    net.zero_grad();
+    sum(maps[3]).backward();
+    for (const auto& [name, tensor] : net.parameters()) {
+      INFO(name);
+      CHECK(tensor.grad().defined());
+    }
+  }
+  CHECK_THROWS_WITH(ExtraMaps(body, {{.reduced = 2}}), Catch::Contains("channels"));
+  CHECK_THROWS_WITH(ExtraMaps(nullptr, {}), Catch::Contains("null"));
+}
+
+TEST_CASE("a narrow SSD300 learns from a step", "[ssd300]") {
+  manual_seed(7);
+  const auto model = make_ssd300(2, 1. / 32);
+  Sample sample{.image = Image(120, 90, 200, 90, 30), .name = "one"};
+  sample.target = {.boxes = Tensor({1, 4}, {20, 30, 70, 80}), .labels = {2}};
+  const Batch batch = ssd300_preparation().make_batch({sample});
+  CHECK(batch.images.shape() == Shape{1, 300, 300, 3});
+  CHECK(batch.images.at({0, 5, 5, 0}) == Approx(200 - 123).margin(0.01));
+  CHECK(batch.targets[0].boxes.at({0, 3}) == Approx(80. * 300 / 90));
+  Random random(1);
+  const DetectorLoss loss = model->loss(batch, random);
+  CHECK(loss.positives > 0);
+  CHECK(loss.negatives == 3 * loss.positives);
+  loss.total.backward();
+  for (const auto& [name, tensor] : model->parameters()) {
+    INFO(name);
+    CHECK(tensor.grad().defined());
+  }
+  CHECK(mobilenet_ssd_preparation().make_batch({sample}).images.at({0, 5, 5, 0}) ==
+        Approx((200. / 255 - .5) / .5));
+}
