@@ -167,6 +167,9 @@ test-asan:  ## the tests under AddressSanitizer, UndefinedBehaviorSanitizer, Lea
 	$(Q)$(MAKE) test BUILD=$(BUILD)/asan \
 	  CXXFLAGS='-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
 
+test-avx2:  ## the tests, compiled for CPUs without AVX-512
+	$(Q)$(MAKE) test BUILD=$(BUILD)/avx2 ARCH=x86-64-v3
+
 test-tsan:  ## the tests under ThreadSanitizer
 	$(Q)$(MAKE) test BUILD=$(BUILD)/tsan CXXFLAGS='-O1 -g1 -fsanitize=thread'
 
@@ -222,6 +225,6 @@ clean:  ## remove the build folder
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all programs tests demo test test-double test-asan test-tsan tutorial-check reproduce faces bench format \
+.PHONY: all programs tests demo test test-double test-asan test-avx2 test-tsan tutorial-check reproduce faces bench format \
         format-check lint tidy deps deps-dev deps-ci \
         doctor help clean FORCE

@@ -69,7 +69,7 @@ void products_by_block(const Saved& f, const InputGradient& terms, const Scalar*
   const std::int64_t rows = s.out_pixels(), block = product_rows(s, multiply), size = s.weights();
   const std::int64_t per_part = ((rows + 7) / 8 + block - 1) / block * block;
   const std::int64_t parts = (rows + per_part - 1) / per_part;
-  const Scalar* x = f.x.data().data();
+  const Scalar* x = dw ? f.x.data().data() : nullptr;
   const auto [dx_data, dx_beta] = dx ? dx->target() : GradSlot::Target{nullptr, 0};
   Scratch partial(dw ? parts * size : 0);
   Scalar* sums = partial.data();
@@ -163,7 +163,7 @@ void filter_gradients_by_row(const Saved& f, const InputGradient& terms, const S
         Scalar* dz = gradient.data();
         Scalar* sum = sums + part * size;
         if (dw) std::fill_n(sum, size, Scalar{0});
-        const Scalar* x = f.x.data().data() + image * one.in_h * in_row;
+        const Scalar* x = dw ? f.x.data().data() + image * one.in_h * in_row : nullptr;
         std::int64_t next = inputs.begin;                   // the first row of dx that is not done
         const auto finish_rows = [&](std::int64_t known) {  // dz is known up to there
           for (; next < inputs.end && input_gradient.reads(next, next + 1).end <= known; ++next)
@@ -209,10 +209,12 @@ Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& ga
     return batch_norm(conv2d(x, weight, {}, plain), gamma, beta, running_mean, running_var,
                       norm_options);
   const Shape channels{s.out_c};
-  for (const Tensor* t : {&gamma, &beta, static_cast<const Tensor*>(&running_mean),
-                          static_cast<const Tensor*>(&running_var)})
-    check(t->shape() == channels, "conv2d_batch_norm: weight, bias, mean and var must have shape ",
-          channels, ", got ", t->shape());
+  for (const auto& [name, t] : {std::pair<const char*, const Tensor*>{"gamma", &gamma},
+                                {"beta", &beta},
+                                {"running_mean", &running_mean},
+                                {"running_var", &running_var}})
+    check(t->shape() == channels, "conv2d_batch_norm: ", name, " must have shape ", channels,
+          ", got ", t->shape());
   check(s.out_pixels() >= 2,
         "conv2d_batch_norm: needs at least 2 positions to have a variance, got x of shape ",
         x.shape());
@@ -234,7 +236,10 @@ Tensor conv2d_batch_norm(const Tensor& x, const Tensor& weight, const Tensor& ga
                             end - begin, s.out_c, y.data().data() + i);
   });
 
-  Saved saved{s, norm_options.activation, x.detach(), weight.detach(), z, std::move(affine)};
+  // The input is kept for the filter's gradient alone.
+  Saved saved{
+      s, norm_options.activation, weight.grad_slot() ? x.detach() : Tensor(), weight.detach(),
+      z, std::move(affine)};
   if (ops_are_observed())
     remark_on_op(
         depthwise ? "depthwise: each channel has its own filter, summed up while it is in cache"

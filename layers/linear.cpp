@@ -33,31 +33,35 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
 
   std::vector<Tensor> inputs = {x, weight};
   if (bias.defined()) inputs.push_back(bias);
-  return from_op("linear", y, std::move(inputs),
-                 [x = x.detach(), w = weight.detach(), y = y.detach(), dx = x.grad_slot(),
-                  dw = weight.grad_slot(), db = bias.defined() ? bias.grad_slot() : nullptr,
-                  activation, rows, in, out](const Tensor& dy) {
-                   const bool linear_only = activation == Activation::none;
-                   Tensor masked;  // dz, unless it equals dy
-                   if (!linear_only) masked = Tensor::empty(dy.shape());
-                   if (db || !linear_only) {
-                     const auto [db_data, beta] = db ? db->target() : GradSlot::Target{nullptr, 0};
-                     bias_activation_gradient(activation, dy.data().data(), y.data().data(), rows,
-                                              out, linear_only ? nullptr : masked.data().data(),
-                                              beta, db_data);
-                   }
-                   const Scalar* dz = linear_only ? dy.data().data() : masked.data().data();
-                   if (dx) {  // dx = dz w^T
-                     const auto [dx_data, beta] = dx->target();
-                     gemm(Trans::no, Trans::yes, rows, in, out, 1, dz, out, w.data().data(), out,
-                          beta, dx_data, in);
-                   }
-                   if (dw) {  // dw = x^T dz
-                     const auto [dw_data, beta] = dw->target();
-                     gemm(Trans::yes, Trans::no, in, out, rows, 1, x.data().data(), in, dz, out,
-                          beta, dw_data, out);
-                   }
-                 });
+  const auto dx = x.grad_slot(), dw = weight.grad_slot();
+  // Only what backward will read is kept.
+  const Tensor x_kept = dw ? x.detach() : Tensor(), w_kept = dx ? weight.detach() : Tensor(),
+               y_kept = activation != Activation::none ? y.detach() : Tensor();
+  return from_op(
+      "linear", y, std::move(inputs),
+      [x = x_kept, w = w_kept, y = y_kept, dx, dw, db = bias.defined() ? bias.grad_slot() : nullptr,
+       activation, rows, in, out](const Tensor& dy) {
+        const bool linear_only = activation == Activation::none;
+        Tensor masked;  // dz, unless it equals dy
+        if (!linear_only) masked = Tensor::empty(dy.shape());
+        if (db || !linear_only) {
+          const auto [db_data, beta] = db ? db->target() : GradSlot::Target{nullptr, 0};
+          bias_activation_gradient(activation, dy.data().data(),
+                                   linear_only ? nullptr : y.data().data(), rows, out,
+                                   linear_only ? nullptr : masked.data().data(), beta, db_data);
+        }
+        const Scalar* dz = linear_only ? dy.data().data() : masked.data().data();
+        if (dx) {  // dx = dz w^T
+          const auto [dx_data, beta] = dx->target();
+          gemm(Trans::no, Trans::yes, rows, in, out, 1, dz, out, w.data().data(), out, beta,
+               dx_data, in);
+        }
+        if (dw) {  // dw = x^T dz
+          const auto [dw_data, beta] = dw->target();
+          gemm(Trans::yes, Trans::no, in, out, rows, 1, x.data().data(), in, dz, out, beta, dw_data,
+               out);
+        }
+      });
 }
 
 nn::Linear::Linear(std::int64_t in_features, std::int64_t out_features, const LinearOptions& o)

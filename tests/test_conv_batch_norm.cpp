@@ -168,7 +168,7 @@ TEST_CASE("conv2d_batch_norm gives the same bits for any number of threads",
 TEST_CASE("conv2d_batch_norm explains what does not fit", "[conv_batch_norm][errors]") {
   const Tensor x({2, 3, 3, 4}), w({1, 1, 4, 5}), five({5});
   CHECK_THROWS_WITH(conv2d_batch_norm(x, w, Tensor({4}), five, five, five, {}, {}),
-                    "conv2d_batch_norm: weight, bias, mean and var must have shape [5], got [4]");
+                    "conv2d_batch_norm: gamma must have shape [5], got [4]");
   CHECK_THROWS_WITH(conv2d_batch_norm(Tensor({1, 1, 1, 4}), w, five, five, five, five, {}, {}),
                     "conv2d_batch_norm: needs at least 2 positions to have a variance, got x of "
                     "shape [1, 1, 1, 4]");

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/autograd.h"
@@ -229,16 +230,20 @@ TEST_CASE("convolutions are as accurate as winograd.h says", "[kernels]") {
     const auto error = [](const std::vector<Scalar>& got, const std::vector<double>& exact) {
       double worst = 0, largest = 0;
       for (std::size_t i = 0; i < exact.size(); ++i) {
-        worst = std::max(worst, std::abs(static_cast<double>(got[i]) - exact[i]));
+        const double difference = std::abs(static_cast<double>(got[i]) - exact[i]);
+        if (!std::isfinite(difference)) return HUGE_VAL;  // max() would drop a NaN
+        worst = std::max(worst, difference);
         largest = std::max(largest, std::abs(exact[i]));
       }
       return worst / largest;
     };
-    std::vector<Scalar> y(x.size()), dw(w.size());
+    std::vector<Scalar> y(x.size(), Scalar(NAN)), dw(w.size(), Scalar(NAN));
     const double unit = sizeof(Scalar) == 4 ? 1 : 1e-8;
     INFO(c << " channels");
     im2col_forward(s, x.data(), w.data(), {}, y.data());
+    im2col_weight_gradient(s, x.data(), dy.data(), 0, dw.data());
     CHECK(error(y, exact_y) < 1e-6 * unit);
+    CHECK(error(dw, exact_dw) < 1e-6 * unit);
     for (const int m : {2, 4}) {
       winograd_forward(m, s, x.data(), w.data(), {}, y.data());
       winograd_weight_gradient(m, s, x.data(), dy.data(), 0, dw.data());
@@ -247,7 +252,26 @@ TEST_CASE("convolutions are as accurate as winograd.h says", "[kernels]") {
     }
   };
   check_channels(24, 64);
-  check_channels(9, 512);
+  check_channels(14, 512);
+}
+
+TEST_CASE("Winograd's tiles do not hide what is not finite", "[kernels]") {
+  // An infinite input: no output that the definition makes infinite or NaN may come out finite, and
+  // what no tile of it reaches is untouched.
+  const ConvShape s = conv_shape({1, 24, 24, 3}, {3, 3, 3, 4}, {.padding = 1});
+  auto x = random_numbers(24 * 24 * 3, 1);
+  const auto w = random_numbers(9 * 3 * 4, 2);
+  x[(5 * 24 + 6) * 3] = std::numeric_limits<Scalar>::infinity();
+  std::vector<Scalar> y(24 * 24 * 4);
+  for (const int m : {2, 4}) {
+    winograd_forward(m, s, x.data(), w.data(), {}, y.data());
+    for (std::int64_t h = 0; h < 24; ++h)
+      for (std::int64_t v = 0; v < 24; ++v) {
+        const Scalar out = y[static_cast<std::size_t>((h * 24 + v) * 4)];
+        if (std::abs(h - 5) <= 1 && std::abs(v - 6) <= 1) CHECK_FALSE(std::isfinite(out));
+        if (std::abs(h - 5) > 6 || std::abs(v - 6) > 6) CHECK(std::isfinite(out));
+      }
+  }
 }
 
 TEST_CASE("every kernel on panel_gemm computes the same with BLAS", "[kernels]") {
@@ -255,11 +279,14 @@ TEST_CASE("every kernel on panel_gemm computes the same with BLAS", "[kernels]")
     set_panel_gemm(kernel);
     manual_seed(1);
     std::vector<Tensor> results;
-    for (const std::int64_t k : {1, 3})
+    // 1x1, then 3x3 with tiles of either size, whatever would be chosen for such maps.
+    for (const auto& [k, algorithm] : {std::pair{1, ConvAlgorithm::automatic},
+                                       {3, ConvAlgorithm::winograd2},
+                                       {3, ConvAlgorithm::winograd4}})
       for (const auto& [in, out] : {std::pair{16, 40}, {70, 64}}) {
         const Tensor x = Tensor::randn({2, 13, 14, in}).requires_grad_();
         const Tensor w = Tensor::randn({k, k, in, out}).requires_grad_();
-        const Tensor y = conv2d(x, w, {}, {.padding = k / 2});
+        const Tensor y = conv2d(x, w, {}, {.padding = k / 2, .algorithm = algorithm});
         y.backward(Tensor::randn(y.shape()));
         for (const Tensor& t : {y.detach(), x.grad(), w.grad()}) results.push_back(t);
       }

@@ -6,6 +6,8 @@
 #include "core/autograd.h"
 #include "core/memory.h"
 #include "core/ops.h"
+#include "layers/conv_batch_norm.h"
+#include "layers/linear.h"
 #include "tests/catch.h"
 
 using namespace boxgrad;
@@ -109,4 +111,28 @@ TEST_CASE("MemoryProfiler: other threads, and only one", "[memory]") {
   CHECK_THROWS_AS(MemoryProfiler(), std::logic_error);
   theirs = Tensor();
   CHECK(memory.report().end == memory.report().before);
+}
+
+TEST_CASE("ops keep what their backward reads, and nothing else", "[memory]") {
+  // The input is a temporary and the filter is frozen: nobody will ask for x again.
+  const Tensor b = Tensor({16}).requires_grad_(), gamma = Tensor::ones({16}).requires_grad_();
+  const auto kept = [](const auto& op) {
+    const std::int64_t before = tensor_bytes();
+    const Tensor y = op();
+    CHECK(y.requires_grad());
+    return (tensor_bytes() - before) / static_cast<std::int64_t>(sizeof(Scalar));
+  };
+  const Tensor w({8, 16}), filter({1, 1, 8, 16}), depthwise({3, 3, 1, 16});
+  CHECK(kept([&] { return linear(Tensor({100, 8}), w, b); }) == 1600);
+  CHECK(kept([&] { return linear(Tensor({100, 8}), w, b, Activation::relu); }) == 1600);
+  CHECK(kept([&] { return conv2d(Tensor({1, 10, 10, 8}), filter, b); }) == 1600);
+  // Batch norm needs the convolution's result, which is not y.
+  Tensor mean({16}), var({16}, 1);
+  CHECK(kept([&] {
+          return conv2d_batch_norm(Tensor({1, 10, 10, 8}), filter, gamma, b, mean, var, {}, {});
+        }) == 3200);
+  CHECK(kept([&] {
+          return conv2d_batch_norm(Tensor({1, 10, 10, 16}), depthwise, gamma, b, mean, var,
+                                   {.padding = 1, .groups = 16}, {});
+        }) == 3200);
 }

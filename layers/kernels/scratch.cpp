@@ -14,7 +14,11 @@ constexpr std::size_t kMaxBlocks = 8;
 constexpr std::int64_t kLargestKept = (std::int64_t{64} << 20) / sizeof(Scalar);
 
 std::vector<Block>& stock() {
-  thread_local std::vector<Block> blocks;
+  thread_local std::vector<Block> blocks = [] {
+    std::vector<Block> none;
+    none.reserve(kMaxBlocks);  // so that ~Scratch never allocates
+    return none;
+  }();
   return blocks;
 }
 

@@ -11,7 +11,7 @@ namespace boxgrad {
 /// Working memory of a kernel: `size` uninitialised numbers, aligned to 64 bytes, for as long as
 /// the object lives. Returned to a small stock of the *calling thread* afterwards, so that a
 /// kernel that runs again and again neither allocates nor touches fresh pages. Blocks above
-/// 64 MiB are freed instead of kept.
+/// 64 MiB are freed instead of kept, and a thread keeps at most eight of them.
 class Scratch {
  public:
   explicit Scratch(std::int64_t size);

@@ -13,7 +13,7 @@
 ///
 /// F(m, 3) evaluates the product of two polynomials at m + 1 points and at infinity: 0, 1, -1 for
 /// m = 2, and 2, -2 besides for m = 4. Larger points mean larger numbers that cancel again, which
-/// is why F(4, 3) loses a digit that F(2, 3) keeps.
+/// is why F(4, 3) loses one to two digits that F(2, 3) keeps.
 namespace boxgrad::winograd {
 
 template <std::size_t kRows, std::size_t kCols>

@@ -187,9 +187,9 @@ def run_pytorch(names, threads, budget_s):
 # --- side by side ----------------------------------------------------------------------------------------------------
 
 def measure(command, environment=None):
-    out = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    out = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     if out.returncode:
-        sys.exit(f'{command[0]} failed with status {out.returncode}')
+        sys.exit(f'{command[0]} failed with status {out.returncode}:\n{out.stderr[-2000:]}')
     return {(row['name'], int(row['threads'])): [float(row[k]) if row[k] else None for k in ('fwd_ms', 'fwdbwd_ms')]
             for row in csv.DictReader(io.StringIO(out.stdout))}
 
@@ -214,8 +214,9 @@ def main():
     common = ['--threads', args.threads, '--budget', str(args.budget)]
     kernel = re.search(r'\(kernel (\w+)\)', listed.stderr + listed.stdout)
     tuned = dict(os.environ, MALLOC_TRIM_THRESHOLD_='2000000000', MALLOC_MMAP_THRESHOLD_='1000000000')
-    if kernel:
-        tuned.setdefault('OPENBLAS_CORETYPE', kernel[1])
+    if not kernel:
+        sys.exit('cannot read which OpenBLAS kernel boxgrad uses: PyTorch might get a slower one')
+    tuned.setdefault('OPENBLAS_CORETYPE', kernel[1])
     ours, theirs = [], []
     for _ in range(args.rounds):
         ours.append(measure([args.ours, '--only', args.only] + common))

@@ -28,9 +28,9 @@ struct Item {
   std::function<Work()> make;
 };
 
-/// The shortest of at least 3 runs within `budget_s` seconds (at most 200 runs), after one that is
-/// not counted; in milliseconds. The minimum, because everything that disturbs a run makes it
-/// longer.
+/// The shortest of at least 3 runs (2 when a run takes more than 2.5 s) within `budget_s` seconds
+/// (at most 200 runs), after one that is not counted; in milliseconds. The minimum, because
+/// everything that disturbs a run makes it longer.
 inline double best_ms(const std::function<void()>& run, double budget_s) {
   using Clock = std::chrono::steady_clock;
   using Milliseconds = std::chrono::duration<double, std::milli>;
