@@ -1,3 +1,4 @@
+#include "detection/models/ssd_small.h"
 #include "detection/training/photo_fit.h"
 #include "tests/bright_boxes.h"
 #include "tests/catch.h"
@@ -38,6 +39,27 @@ TEST_CASE("fitting_anchors take one ratio, or three where boxes differ", "[photo
   CHECK(mixed[2].height == Approx(mixed[2].width));
   CHECK(mixed[4].height == Approx(mixed[4].width * 4));
   CHECK_THROWS_AS(fitting_anchors(BrightBoxes({{0, 0}}), {}, 3), std::invalid_argument);
+}
+
+TEST_CASE("anchor_sides: a rare class counts like a frequent one, where asked", "[photo_fit]") {
+  /// Ninety squares of 20 px and three of 50 px, of another class.
+  class Mixed : public BrightBoxes {
+   public:
+    using BrightBoxes::BrightBoxes;
+    Sample get(std::int64_t index) const override {
+      Sample sample = BrightBoxes::get(index);
+      sample.target.labels = {sample.target.boxes.at({0, 2}) - sample.target.boxes.at({0, 0}) > 30
+                                  ? std::int64_t{2}
+                                  : 1};
+      return sample;
+    }
+  };
+  std::vector<BoxSize> sizes(90, {20, 20});
+  sizes.insert(sizes.end(), 3, {50, 50});
+  const Mixed data(sizes);
+  CHECK(anchor_sides(data, {}, 2).back() < 30);
+  CHECK(anchor_sides(data, {}, 2, true).front() == Approx(20));
+  CHECK(anchor_sides(data, {}, 2, true).back() == Approx(50));
 }
 
 TEST_CASE("random_flips turn a half over, either way", "[photo_fit]") {

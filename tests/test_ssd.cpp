@@ -203,6 +203,14 @@ TEST_CASE("make_ssd_small and anchor_sides", "[ssd]") {
   CHECK(make_ssd_small(options)->heads(Tensor({1, 64, 64, 3})).anchors.size(0) ==
         (64 + 16 + 4) * 6);
 
+  options.sides = {20, 30, 40, 54};
+  options.only_stride = 8;
+  CHECK(make_ssd_small(options)->heads(Tensor({1, 128, 128, 3})).anchors.size(0) == 256 * 12);
+  options.only_stride = 16;
+  CHECK(make_ssd_small(options)->heads(Tensor({1, 128, 128, 3})).anchors.size(0) == 64 * 12);
+  options.only_stride = 4;
+  CHECK_THROWS_WITH(make_ssd_small(options), Catch::Contains("only_stride"));
+
   const ToyDataset data(12);  // squares of 8 to 13 px
   const auto sides = anchor_sides(data, {}, 4);
   REQUIRE(sides.size() == 4);
@@ -210,6 +218,31 @@ TEST_CASE("make_ssd_small and anchor_sides", "[ssd]") {
   CHECK(sides.back() <= Scalar(13.01));
   CHECK(sides[1] / sides[0] == Approx(sides[3] / sides[2]));
   CHECK_THROWS_WITH(anchor_sides(data, {}, 1), "anchor_sides: count must be >= 2, got 1");
+}
+
+TEST_CASE("found_by names the map with the loudest anchor that is right", "[ssd]") {
+  const Batch batch = toy_batch(4);
+  const auto model = make_toy({});
+  model->eval();
+  const Tensor anchors = model->heads(batch.images).anchors;
+  // Untrained heads leave the anchors nearly where they are: found are truths that overlap one.
+  std::size_t truths = 0, found = 0;
+  for (const FoundBy& one : found_by(*model, batch)) {
+    CHECK(one.side_px >= Scalar(7.9));
+    CHECK(one.side_px <= Scalar(13.1));
+    CHECK((one.level == -1) == (one.score == 0));
+    CHECK(one.level < static_cast<int>(model->last_maps().size()));
+    ++truths;
+    found += one.level >= 0;
+  }
+  std::size_t expected = 0;
+  for (const Target& target : batch.targets) expected += target.labels.size();
+  CHECK(truths == expected);
+  // Heads that always say nothing find nothing.
+  for (auto [name, tensor] : model->parameters())
+    if (name.find("box_head") != std::string::npos)
+      for (Scalar& v : tensor.data()) v = name.ends_with("bias") ? Scalar(-50) : 0;
+  for (const FoundBy& one : found_by(*model, batch)) CHECK(one.level == -1);
 }
 
 TEST_CASE("anchor_beliefs counts anchors that say background, and objects", "[ssd]") {

@@ -84,6 +84,8 @@ class Ssd : public Detector {
 
   /// What the last loss() matched and chose, image by image.
   const std::vector<AnchorAssignment>& last_assignment() const { return assignment_; }
+  /// The sizes of the last images' maps, one for each level.
+  const std::vector<MapSize>& last_maps() const { return maps_; }
   /// The anchors of the last images, [A, 4] in their pixels.
   const Tensor& last_anchors() const { return anchors_; }
   const SsdOptions& options() const { return options_; }

@@ -1,9 +1,12 @@
 #include "detection/models/ssd_inspect.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/autograd.h"
 #include "core/draw.h"
+#include "core/ops.h"
+#include "detection/boxes.h"
 #include "detection/draw.h"
 #include "layers/activation.h"
 
@@ -34,6 +37,42 @@ AnchorBeliefs anchor_beliefs(Ssd& model, const Batch& batch) {
     }
   return {background * static_cast<double>(classes) / static_cast<double>(p.size()),
           positives > 0 ? object / positives : 0};
+}
+
+std::vector<FoundBy> found_by(Ssd& model, const Batch& batch) {
+  const NoGradGuard no_grad;
+  const bool training = model.is_training();
+  model.eval();
+  const auto [logits, offsets, anchors] = model.heads(batch.images);
+  model.train(training);
+  const Tensor scores = softmax(logits);
+  const Tensor boxes = decode_boxes(offsets, anchors, model.options().box_weights);
+  // The first anchor behind each level.
+  std::vector<std::int64_t> ends;
+  for (std::size_t level = 0; level < model.last_maps().size(); ++level)
+    ends.push_back((ends.empty() ? 0 : ends.back()) +
+                   model.last_maps()[level].height * model.last_maps()[level].width *
+                       static_cast<std::int64_t>(model.options().levels[level].sizes.size()));
+
+  std::vector<FoundBy> result;
+  for (std::int64_t i = 0; i < batch.size(); ++i) {
+    const Target& target = batch.targets[static_cast<std::size_t>(i)];
+    const Tensor own = reshape(slice(boxes, 0, i, i + 1), {anchors.size(0), 4});
+    const Tensor iou = box_iou(target.boxes, own), area = box_area(target.boxes);
+    for (std::size_t g = 0; g < target.labels.size(); ++g) {
+      if (g < target.difficult.size() && target.difficult[g]) continue;
+      const auto truth = static_cast<std::int64_t>(g);
+      FoundBy found{.side_px = std::sqrt(area.at({truth}))};
+      for (std::int64_t a = 0; a < anchors.size(0); ++a) {
+        const Scalar score = scores.at({i, a, target.labels[g]});
+        if (iou.at({truth, a}) <= Scalar(0.5) || score <= found.score) continue;
+        found.score = score;
+        found.level = static_cast<int>(std::ranges::upper_bound(ends, a) - ends.begin());
+      }
+      result.push_back(found);
+    }
+  }
+  return result;
 }
 
 Image anchors_sheet(Ssd& model, std::span<const Sample> samples, const BatchOptions& options,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "core/image.h"
 #include "detection/data/batch.h"
@@ -18,6 +19,18 @@ struct AnchorBeliefs {
 
 /// Over the images of a batch, whose anchors are matched as loss() does. Gradients are not touched.
 AnchorBeliefs anchor_beliefs(Ssd& model, const Batch& batch);
+
+/// How one truth was found.
+struct FoundBy {
+  Scalar side_px = 0;  ///< sqrt of the truth's area, as the network sees it
+  int level = -1;  ///< of the map whose anchor has the best score of those that are right; -1: none
+  Scalar score = 0;
+};
+
+/// For every truth of a batch that is not difficult: of all anchors whose decoded box overlaps it
+/// with IoU > 0.5, which one says its class loudest, and on which map it lies. Suppression is left
+/// out. Gradients are not touched.
+std::vector<FoundBy> found_by(Ssd& model, const Batch& batch);
 
 /// Each sample, enlarged, with the anchors that loss() chooses: positives green, the hardest
 /// negatives red, truths dashed.

@@ -48,9 +48,9 @@ Preparation photo_preparation(const Dataset& train, int longer_px, int multiple_
 }
 
 std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& preparation,
-                                     int sides) {
+                                     int sides, bool classes_alike) {
   const InMemory small(dataset, {.resize = preparation.resize});  // looked at twice
-  const std::vector<Scalar> all_sides = anchor_sides(small, {}, sides);
+  const std::vector<Scalar> all_sides = anchor_sides(small, {}, sides, classes_alike);
   std::vector<double> ratios;
   const std::int64_t images = std::min(dataset.size(), kMeasuredImages);
   for (std::int64_t k = 0; k < images; ++k) {

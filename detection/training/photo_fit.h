@@ -20,10 +20,10 @@ Preparation photo_preparation(const Dataset& train, int longer_px, int multiple_
 /// Sizes of anchors that fit a dataset's boxes, as the network sees them: anchor_sides() times one
 /// ratio height / width, the median, or three, the 10 %, 50 % and 90 % points, when these differ by
 /// more than a factor of 1.7 from the median. An anchor more is not a free gift: it takes places in
-/// the minibatch and before suppression.
+/// the minibatch and before suppression. classes_alike: see anchor_sides().
 /// Throws std::invalid_argument when the dataset has no box.
 std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& preparation,
-                                     int sides);
+                                     int sides, bool classes_alike = false);
 
 /// Half of the pictures mirrored; half of them, independently, turned upside down where that is
 /// asked for.

@@ -57,7 +57,7 @@ std::shared_ptr<Ssd> make_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& 
   SsdOptions options{.num_classes = static_cast<std::int64_t>(train.class_names().size())};
   options.postprocess.nms_iou = recipe.nms_iou;
   std::array<AnchorLevel, kMaps.size()> levels;
-  for (const BoxSize& size : fitting_anchors(train, preparation, recipe.anchor_sides)) {
+  for (const BoxSize& size : fitting_anchors(train, preparation, recipe.anchor_sides, true)) {
     std::size_t k = 0;
     while (std::sqrt(size.width * size.height) > kMaps[k].largest_px) ++k;
     levels[k].sizes.push_back(size);
