@@ -154,12 +154,13 @@ std::vector<std::string> row_of(const std::string& name, const std::vector<Resul
                                 const std::vector<std::string>& figures);
 
 // The groups.
-void reproduce_systems(Lab& lab);    ///< R-CNN, SPPnet and Fast R-CNN: time, size, AP
-void reproduce_fast_rcnn(Lab& lab);  ///< what Fast R-CNN's decisions are worth
-void reproduce_svd(Lab& lab);        ///< truncated SVD: time and AP
-void reproduce_ohem(Lab& lab);       ///< hard examples against heuristics
-void reproduce_proposals(Lab& lab);  ///< the RPN against selective search; Faster R-CNN
-void reproduce_mobilenet(Lab& lab);  ///< width, resolution, separable convolutions
-void reproduce_focal(Lab& lab);      ///< what keeps easy anchors from drowning the hard ones
+void reproduce_systems(Lab& lab);      ///< R-CNN, SPPnet and Fast R-CNN: time, size, AP
+void reproduce_fast_rcnn(Lab& lab);    ///< what Fast R-CNN's decisions are worth
+void reproduce_svd(Lab& lab);          ///< truncated SVD: time and AP
+void reproduce_ohem(Lab& lab);         ///< hard examples against heuristics
+void reproduce_proposals(Lab& lab);    ///< the RPN against selective search; Faster R-CNN
+void reproduce_mobilenet(Lab& lab);    ///< width, resolution, separable convolutions
+void reproduce_focal(Lab& lab);        ///< what keeps easy anchors from drowning the hard ones
+void reproduce_single_shot(Lab& lab);  ///< mining, maps, zoom-out and ratios of SSD
 
 }  // namespace boxgrad::reproduce

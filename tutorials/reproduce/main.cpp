@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   program.option("--seeds", seeds, "trainings of each kind", 1, 20);
   program.option("--steps", steps, "steps of a training, two images each", 1);
   program.option("--only", only,
-                 "groups: systems, fast_rcnn, svd, ohem, proposals, mobilenet, focal");
+                 "groups: systems, fast_rcnn, svd, ohem, proposals, mobilenet, focal, "
+                 "single_shot");
   return program.run(argc, argv, [&] {
     struct Group {
       std::string name;
@@ -29,7 +30,8 @@ int main(int argc, char** argv) {
                                     {"ohem", reproduce_ohem},
                                     {"proposals", reproduce_proposals},
                                     {"mobilenet", reproduce_mobilenet},
-                                    {"focal", reproduce_focal}};
+                                    {"focal", reproduce_focal},
+                                    {"single_shot", reproduce_single_shot}};
     for (const std::string& name : only)
       if (std::ranges::none_of(groups, [&](const Group& group) { return group.name == name; }))
         throw std::invalid_argument("--only: there is no group \"" + name + "\"; see --help");
