@@ -19,13 +19,13 @@ LIBS  := -lopenblas -lpugixml -lz -pthread
 
 # Code that runs once, or waits for a disk, and comes with large headers: optimising it costs seconds
 # of building and gains nothing.
-COLD := $(wildcard core/serialize.cpp core/strict_json.cpp core/tfjs_weights.cpp \
+COLD := $(wildcard core/serialize.cpp core/strict_json.cpp core/json_fields.cpp core/tfjs_weights.cpp \
   core/report.cpp core/chart*.cpp core/svg.cpp core/graph*.cpp core/gradcheck.cpp \
   core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
   layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
   layers/roofline.cpp layers/svd_linear.cpp detection/regions.cpp detection/data/voc*.cpp detection/data/photo_dataset.cpp detection/data/coco*.cpp detection/data/open_photos.cpp detection/data/in_memory.cpp \
   detection/detections_json.cpp \
-  detection/training/*.cpp detection/models/*.cpp \
+  detection/training/*.cpp detection/models/*.cpp $(filter-out %/main.cpp,$(wildcard detection/cli/*.cpp)) \
   $(addprefix detection/proposals/,draw_proposals.cpp proposal_cache.cpp proposals.cpp \
     selective_search.cpp))
 
@@ -37,8 +37,8 @@ EARLY := $(addprefix detection/,anchors.cpp boxes.cpp draw.cpp evaluation.cpp lo
     ssd_inspect.cpp ssd_small.cpp) \
   $(addprefix detection/training/,checkpoint.cpp evaluate.cpp loader.cpp log.cpp run_report.cpp \
     trainer.cpp)
-LATER := $(filter-out $(EARLY),$(wildcard detection/*.cpp detection/*/*.cpp)) \
-  $(wildcard core/svd.cpp core/solve.cpp core/tfjs_weights.cpp layers/inference.cpp layers/svd_linear.cpp \
+LATER := $(filter-out $(EARLY) detection/cli/main.cpp,$(wildcard detection/*.cpp detection/*/*.cpp)) \
+  $(wildcard core/svd.cpp core/solve.cpp core/json_fields.cpp core/tfjs_weights.cpp layers/inference.cpp layers/svd_linear.cpp \
     layers/local_response_norm.cpp layers/focal_loss.cpp layers/upsample.cpp)
 
 # All cores, unless the command line says otherwise (make -j1).
@@ -54,12 +54,13 @@ Q := $(if $(filter 1,$(V)),,@)
 
 BIN     := $(BUILD)/bin
 OBJ     := $(BUILD)/obj
-SOURCES := $(sort $(shell find core layers detection -name '*.cpp' 2>/dev/null))
+COMMAND := detection/cli/main.cpp
+SOURCES := $(sort $(filter-out $(COMMAND),$(shell find core layers detection -name '*.cpp' 2>/dev/null)))
 TESTS   := $(sort $(wildcard tests/*.cpp))
 TUTORIALS := $(sort $(patsubst tutorials/%/main.cpp,%,$(wildcard tutorials/*/main.cpp)))
 BENCHES   := $(sort $(patsubst tests/bench/%.cpp,%,$(wildcard tests/bench/*.cpp)))
-PROGRAMS  := $(TUTORIALS) $(BENCHES)
-ALL_CPP   := $(SOURCES) $(TESTS) $(wildcard tutorials/*/*.cpp tests/bench/*.cpp tests/tools/*.cpp)
+PROGRAMS  := $(TUTORIALS) $(BENCHES) boxgrad
+ALL_CPP   := $(SOURCES) $(COMMAND) $(TESTS) $(wildcard tutorials/*/*.cpp tests/bench/*.cpp tests/tools/*.cpp)
 LIBRARY   := $(BUILD)/libboxgrad.a
 LATER_LIBRARY := $(BUILD)/libboxgrad_later.a
 objects    = $(1:%.cpp=$(OBJ)/%.o)
@@ -81,7 +82,7 @@ $(BUILD)/flags: FORCE
 $(BUILD)/deps: tests/tools/deps.sh
 	@mkdir -p $(@D)
 	@CXX='$(lastword $(CXX))' sh tests/tools/deps.sh \
-	  $(if $(filter demo test test-% bench reproduce faces tutorial-check,$(MAKECMDGOALS)),ensure,check)
+	  $(if $(filter demo boxgrad test test-% bench reproduce faces tutorial-check,$(MAKECMDGOALS)),ensure,check)
 	@touch $@
 
 # The library is compiled in a few units: build/units/layers.cpp includes all of layers/, and so on.
@@ -123,6 +124,8 @@ $(LIBRARY) $(LATER_LIBRARY):
 $(TUTORIALS:%=$(BIN)/%): $(BIN)/%: $(OBJ)/tutorials/%/main.o
 $(BIN)/reproduce: $(call objects,$(wildcard tutorials/reproduce/*.cpp))
 $(BENCHES:%=$(BIN)/%): $(BIN)/%: $(OBJ)/tests/bench/%.o
+$(BIN)/boxgrad: $(call objects,$(COMMAND))
+boxgrad: $(BIN)/boxgrad  ## the command: train, evaluate, detect on your own photos
 $(BIN)/doctor: $(OBJ)/tests/tools/doctor.o
 early := $(addprefix $(BIN)/,doctor $(filter 01% 02% 03% 04% 05%,$(TUTORIALS)))
 $(filter-out $(early),$(PROGRAMS:%=$(BIN)/%)): $(LATER_LIBRARY)
@@ -225,6 +228,6 @@ clean:  ## remove the build folder
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all programs tests demo test test-double test-asan test-avx2 test-tsan tutorial-check reproduce faces bench format \
+.PHONY: all programs tests boxgrad demo test test-double test-asan test-avx2 test-tsan tutorial-check reproduce faces bench format \
         format-check lint tidy deps deps-dev deps-ci \
         doctor help clean FORCE

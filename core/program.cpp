@@ -122,13 +122,16 @@ void check_output_was_written() {
 Program::Program(ProgramInfo info) : impl_(std::make_unique<Impl>(std::move(info))) {
   CLI::App& app = impl_->app;
   app.set_help_flag("-h,--help", "show this text and stop");
+  if (!impl_->info.examples.empty()) app.footer("\n" + impl_->info.examples);
   if (impl_->info.threads)
     impl_->add("--threads", "N", "threads to use (default: BOXGRAD_THREADS, else all cores)", "",
                [this](const std::string& text) { impl_->threads = to_integer(text, 1, 256); });
   impl_->add("--seed", "N", "seed of every random number", "0", [this](const std::string& text) {
     impl_->seed = to_integer<std::uint64_t>(text, 0, std::numeric_limits<std::uint64_t>::max());
   });
-  impl_->out = std::filesystem::path("out") / impl_->info.name;
+  std::string folder = impl_->info.name;  // of a subcommand: "boxgrad doctor"
+  std::ranges::replace(folder, ' ', '_');
+  impl_->out = std::filesystem::path("out") / folder;
   if (impl_->info.out) option("--out", impl_->out, "folder to write to");
   if (impl_->info.quick) flag("--quick", impl_->quick, "finish in seconds, on less data");
 }

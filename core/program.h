@@ -18,6 +18,7 @@ struct ProgramInfo {
   bool out = true;              ///< --out DIR, where it writes (out/NAME)
   bool quick = true;            ///< --quick, the whole program in seconds on less data
   bool data_on_stdout = false;  ///< the line about threads and BLAS goes to stderr
+  std::string examples = {};    ///< lines at the end of --help
 };
 
 /// The frame around every main(): command line in, exit status out.

@@ -1,0 +1,126 @@
+#include <cstdio>
+#include <iostream>
+
+#include "core/check.h"
+#include "core/program.h"
+#include "core/serialize.h"
+#include "core/tfjs_weights.h"
+#include "detection/cli/subcommand.h"
+#include "detection/models/face_trunk.h"
+#include "detection/training/checkpoint.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+using Path = std::filesystem::path;
+
+void print_tensor(const std::string& name, const Shape& shape, const char* note) {
+  std::cout << "  " << name << "  " << shape << note << "\n";
+}
+
+void print_total(std::size_t tensors, std::int64_t numbers) {
+  std::cout << tensors << " tensors, " << numbers << " numbers\n";
+}
+
+void show_weights(const Path& path) {
+  const TensorFile file = load_safetensors(path);
+  std::cout << path.string() << ": safetensors\n";
+  for (const auto& [key, text] : file.metadata)
+    std::cout << "  metadata " << key << ": " << text << "\n";
+  std::int64_t numbers = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    print_tensor(name, tensor.shape(), "");
+    numbers += tensor.numel();
+  }
+  print_total(file.tensors.size(), numbers);
+}
+
+void show_checkpoint(const Path& folder) {
+  std::string warning;
+  const auto checkpoint = load_checkpoint(folder, &warning);
+  check(checkpoint.has_value(), folder.string(), ": holds no checkpoint");
+  if (!warning.empty()) std::cerr << "warning: " << warning << "\n";
+  std::cout << folder.string() << ": checkpoint after " << checkpoint->iteration << " of "
+            << checkpoint->total_iterations << " steps, "
+            << static_cast<std::int64_t>(checkpoint->seconds) << " s of training\n";
+  if (!checkpoint->log.steps.empty())
+    std::cout << "  loss " << checkpoint->log.steps.back().loss << "\n";
+  for (const ValidationRecord& v : checkpoint->log.validations)
+    std::cout << "  step " << v.iteration << ": AP50 " << v.ap50 << "\n";
+  std::cout << "  settings " << checkpoint->config << "\n";
+  std::int64_t numbers = 0;
+  for (const auto& [name, tensor] : checkpoint->tensors) numbers += tensor.numel();
+  print_total(checkpoint->tensors.size(), numbers);
+}
+
+void show_tfjs(const Path& manifest) {
+  const TfjsManifest announced = read_tfjs_manifest(manifest);
+  std::cout << manifest.string() << ": TensorFlow.js weights\n";
+  std::int64_t numbers = 0;
+  for (const TfjsWeight& w : announced.weights) {
+    print_tensor(w.name, w.shape, w.quantized ? "  one byte a number" : "");
+    numbers += w.shape.numel();
+  }
+  print_total(announced.weights.size(), numbers);
+}
+
+/// The only *weights_manifest.json of a folder, or nothing.
+Path manifest_in(const Path& folder) {
+  Path found;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().filename().string().ends_with("weights_manifest.json")) {
+      check(found.empty(), folder.string(), ": holds several manifests, ",
+            found.filename().string(), " and ", entry.path().filename().string(), ": name one");
+      found = entry.path();
+    }
+  return found;
+}
+
+bool has_checkpoint(const Path& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("checkpoint-") && name.ends_with(".json")) return true;
+  }
+  return false;
+}
+
+void show(const Path& path) {
+  check(std::filesystem::exists(path), "there is no ", path);
+  if (!std::filesystem::is_directory(path)) {
+    const std::string name = path.filename().string();
+    if (name.ends_with("weights_manifest.json")) return show_tfjs(path);
+    if (name.ends_with(".safetensors")) return show_weights(path);
+    throw std::invalid_argument(concat(path.string(),
+                                       ": must be weights (.safetensors), a manifest of "
+                                       "TensorFlow.js (...weights_manifest.json) or a folder"));
+  }
+  if (has_checkpoint(path)) return show_checkpoint(path);
+  if (const Path manifest = manifest_in(path); !manifest.empty()) return show_tfjs(manifest);
+  if (std::filesystem::exists(path / "model")) return show_tfjs(face_manifest(path));
+  throw std::invalid_argument(
+      concat(path.string(), ": holds neither a run, a checkpoint nor TensorFlow.js weights"));
+}
+
+}  // namespace
+
+int run_info(int argc, char** argv) {
+  Program program({.name = "boxgrad info",
+                   .about = "Says what a file of weights, a checkpoint or a run's folder holds.",
+                   .threads = false,
+                   .out = false,
+                   .quick = false,
+                   .data_on_stdout = true,
+                   .examples = "Examples:\n"
+                               "  boxgrad info weights.safetensors\n"
+                               "  boxgrad info out/run\n"
+                               "  boxgrad info out/face-api/package\n"});
+  Path path;
+  program.option("file", path, "a .safetensors file, a run's folder, a TensorFlow.js folder");
+  return program.run(argc, argv, [&] {
+    check(!path.empty(), "name the file or folder (boxgrad info --help)");
+    show(path);
+  });
+}
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,65 @@
+#include "detection/cli/subcommand.h"
+
+#include <cstdio>
+#include <iostream>
+
+namespace boxgrad::detection {
+
+namespace {
+
+std::string usage() {
+  std::string text =
+      "Object detection on your own photos, on the CPU.\n"
+      "Usage: boxgrad COMMAND [OPTIONS]\n\nCommands:\n";
+  for (const Subcommand& command : subcommands()) {
+    std::string line = std::string("  ") + command.name;
+    line.resize(13, ' ');
+    text += line + command.about + "\n";
+  }
+  return text +
+         "\n`boxgrad COMMAND --help` lists a command's options. Photos are annotated like PASCAL "
+         "VOC's\n(.xml) or COCO's (.json); which it is, is found by looking at the folder.\n"
+         "\nExit status: 0 it worked, 1 something about the input was wrong, 2 boxgrad was.\n";
+}
+
+int fail(const std::string& message) {
+  std::cerr << "error: " << message << std::endl;
+  return 1;
+}
+
+/// A word from the command line, fit for one line.
+std::string shown(std::string word) {
+  for (char& c : word)
+    if (static_cast<unsigned char>(c) < ' ') c = '?';
+  return word.substr(0, 60);
+}
+
+}  // namespace
+
+const std::vector<Subcommand>& subcommands() {
+  static const std::vector<Subcommand> all{
+      {"info", "what a file of weights, a checkpoint or a run's folder holds", run_info},
+  };
+  return all;
+}
+
+int run_boxgrad(int argc, char** argv) {
+  if (argc < 2) {
+    std::cerr << usage();
+    return fail("name a command");
+  }
+  const std::string word = argv[1];
+  if (word == "--help" || word == "-h" || word == "help") {
+    std::cout << usage() << std::flush;
+    return std::cout ? 0 : fail("standard output: cannot write");
+  }
+  std::string names;
+  for (const Subcommand& command : subcommands()) {
+    if (word == command.name) return command.run(argc - 1, argv + 1);
+    names += (names.empty() ? "" : ", ") + std::string(command.name);
+  }
+  return fail("there is no command \"" + shown(word) + "\"; there are " + names +
+              " (boxgrad --help)");
+}
+
+}  // namespace boxgrad::detection
