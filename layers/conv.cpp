@@ -11,6 +11,7 @@
 #include "layers/kernels/bias_activation.h"
 #include "layers/kernels/conv2d_direct.h"
 #include "layers/kernels/depthwise.h"
+#include "layers/kernels/few_outputs.h"
 #include "layers/kernels/im2col.h"
 #include "layers/kernels/narrow.h"
 #include "layers/kernels/pointwise.h"
@@ -72,6 +73,8 @@ void forward(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* x, const
       return im2col_forward(s, x, w, epilogue, y);
     case ConvAlgorithm::narrow:
       return narrow_forward(s, x, w, epilogue, y);
+    case ConvAlgorithm::few_outputs:
+      return few_outputs_forward(s, x, w, epilogue, y);
     case ConvAlgorithm::winograd2:
       return winograd_forward(2, s, x, w, epilogue, y);
     case ConvAlgorithm::winograd4:
@@ -92,6 +95,7 @@ void input_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* d
       return pointwise_input_gradient(s, dy, w, beta, dx);
     case ConvAlgorithm::narrow:
       return narrow_input_gradient(s, dy, w, beta, dx);
+    case ConvAlgorithm::few_outputs:
     case ConvAlgorithm::im2col:
       return im2col_input_gradient(s, dy, w, beta, dx);
     case ConvAlgorithm::winograd2:
@@ -115,6 +119,8 @@ void weight_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* 
       return im2col_weight_gradient(s, x, dy, beta, dw);
     case ConvAlgorithm::narrow:
       return narrow_weight_gradient(s, x, dy, beta, dw);
+    case ConvAlgorithm::few_outputs:
+      return few_outputs_weight_gradient(s, x, dy, beta, dw);
     case ConvAlgorithm::winograd2:
       return winograd_weight_gradient(2, s, x, dy, beta, dw);
     case ConvAlgorithm::winograd4:

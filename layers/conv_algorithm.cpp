@@ -23,6 +23,8 @@ const char* to_string(ConvAlgorithm algorithm) {
       return "depthwise";
     case ConvAlgorithm::narrow:
       return "narrow";
+    case ConvAlgorithm::few_outputs:
+      return "few_outputs";
     case ConvAlgorithm::winograd2:
       return "winograd2";
     case ConvAlgorithm::winograd4:
@@ -40,6 +42,8 @@ bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& s) {
              s.out_h == s.in_h && s.out_w == s.in_w && s.pad_top == 0 && s.pad_left == 0;
     case ConvAlgorithm::narrow:
       return s.groups == 1 && s.dilation_w == 1;
+    case ConvAlgorithm::few_outputs:
+      return s.groups == 1 && s.stride_h == 1 && s.stride_w == 1;
     case ConvAlgorithm::winograd2:
     case ConvAlgorithm::winograd4:
       return winograd_covers(s);
@@ -102,6 +106,10 @@ ConvAlgorithm choose_conv_algorithm(const ConvShape& shape, FilterTransform filt
   // A filter row of a few numbers: the first layer. From 8 channels on the matrix product wins.
   if (conv_algorithm_covers(ConvAlgorithm::narrow, shape) && shape.in_c <= 4)
     return ConvAlgorithm::narrow;
+  // With so few outputs Winograd's transforms of the input are not shared, nor are im2col's copies.
+  if (conv_algorithm_covers(ConvAlgorithm::few_outputs, shape) && shape.taps() > 1 &&
+      shape.out_c < 16 && shape.in_c >= 4 * shape.out_c)
+    return ConvAlgorithm::few_outputs;
   if (winograd_pays(shape)) {
     const Costs costs(shape, filters);
     const bool four = winograd_limit() >= 4 && costs.winograd4 < costs.winograd2;
@@ -121,6 +129,8 @@ std::string explain_conv_algorithm(const ConvShape& s, FilterTransform filters) 
       return name + "1x1, a matrix product over all pixels";
     case ConvAlgorithm::narrow:
       return concat(name, "only ", s.in_c, " input channels");
+    case ConvAlgorithm::few_outputs:
+      return concat(name, "only ", s.out_c, " output channels");
     default:
       break;
   }

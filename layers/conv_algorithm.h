@@ -8,14 +8,15 @@ namespace boxgrad {
 
 /// The ways to compute a convolution; all give the same numbers up to rounding.
 enum class ConvAlgorithm {
-  automatic,  ///< choose_conv_algorithm() decides
-  direct,     ///< the definition in seven loops; any shape, slow
-  im2col,     ///< windows copied into a matrix, blocks of them multiplied; any shape
-  pointwise,  ///< one matrix product over all pixels; 1x1, stride 1, no padding, one group
-  depthwise,  ///< loops over channels; groups = C_in = C_out
-  narrow,     ///< register tiles without a matrix; few input channels, one group
-  winograd2,  ///< F(2x2, 3x3): 2.25 times fewer multiplications; 3x3, stride 1, one group
-  winograd4,  ///< F(4x4, 3x3): 4 times fewer, and one to two digits less accurate
+  automatic,    ///< choose_conv_algorithm() decides
+  direct,       ///< the definition in seven loops; any shape, slow
+  im2col,       ///< windows copied into a matrix, blocks of them multiplied; any shape
+  pointwise,    ///< one matrix product over all pixels; 1x1, stride 1, no padding, one group
+  depthwise,    ///< loops over channels; groups = C_in = C_out
+  narrow,       ///< register tiles without a matrix; few input channels, one group
+  few_outputs,  ///< all taps' products side by side, then sums; few output channels, stride 1
+  winograd2,    ///< F(2x2, 3x3): 2.25 times fewer multiplications; 3x3, stride 1, one group
+  winograd4,    ///< F(4x4, 3x3): 4 times fewer, and one to two digits less accurate
 };
 
 /// "im2col" and so on, for messages and reports.

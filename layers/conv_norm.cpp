@@ -1,8 +1,10 @@
 #include "layers/conv_norm.h"
 
+#include <cmath>
 #include <utility>
 
 #include "core/check.h"
+#include "core/ops.h"
 #include "layers/conv_batch_norm.h"
 
 namespace boxgrad::nn {
@@ -26,14 +28,29 @@ ConvNorm::ConvNorm(std::int64_t in_channels, std::int64_t out_channels, PerAxis 
 Tensor ConvNorm::forward(const Tensor& x) {
   const auto* conv = dynamic_cast<const Conv2d*>(&conv_.module());
   const auto* norm = dynamic_cast<const BatchNorm2d*>(&norm_.module());
-  const bool one_op =
-      conv != nullptr && !conv->bias.defined() && norm != nullptr &&
-      norm->uses_batch_statistics() && !OutputTap::wants("conv") && !OutputTap::wants("norm") &&
-      conv2d_batch_norm_fuses(conv_shape(x.shape(), conv->weight.shape(), conv->options),
-                              conv->options);
-  if (!one_op) return norm_(conv_(x));
-  return conv2d_batch_norm(x, conv->weight, norm->weight, norm->bias, norm->running_mean,
-                           norm->running_var, conv->options, norm->options());
+  if (conv == nullptr || conv->bias.defined() || norm == nullptr || OutputTap::wants("conv") ||
+      OutputTap::wants("norm"))
+    return norm_(conv_(x));
+  const ConvShape shape = conv_shape(x.shape(), conv->weight.shape(), conv->options);
+  if (norm->uses_batch_statistics())
+    return conv2d_batch_norm_fuses(shape, conv->options)
+               ? conv2d_batch_norm(x, conv->weight, norm->weight, norm->bias, norm->running_mean,
+                                   norm->running_var, conv->options, norm->options())
+               : norm_(conv_(x));
+  // Wide filters are as costly to scale as an image or two is to convolve; in evaluation mode,
+  // with Winograd, they would have to be transformed anew, too: fold_batch_norms() is for that.
+  if (!is_training() && !conv_algorithm_covers(ConvAlgorithm::depthwise, shape))
+    return norm_(conv_(x));
+  return frozen(x, *conv, *norm);
+}
+
+Tensor ConvNorm::frozen(const Tensor& x, const Conv2d& conv, const BatchNorm2d& norm) {
+  Tensor inv_std = norm.running_var.detach().clone();
+  for (Scalar& v : inv_std.data()) v = 1 / std::sqrt(v + norm.options().eps);
+  const Tensor scale = norm.weight * inv_std;
+  Conv2dOptions options = conv.options;
+  options.activation = norm.options().activation;
+  return conv2d(x, conv.weight * scale, norm.bias - norm.running_mean * scale, options);
 }
 
 std::shared_ptr<Conv2d> ConvNorm::folded() const {

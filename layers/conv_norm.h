@@ -20,8 +20,14 @@ class ConvNorm : public Module {
   /// `conv.bias` and `conv.activation` are ignored: there is none, and it is norm.activation.
   ConvNorm(std::int64_t in_channels, std::int64_t out_channels, PerAxis kernel,
            const Conv2dOptions& conv, const BatchNormOptions& norm);
-  /// In training the two are one op where that saves passes over memory (conv_batch_norm.h), unless
-  /// a child was replaced or an OutputTap asks for what is between them.
+  /// With the batch's statistics the two are one op where that saves passes over memory
+  /// (conv_batch_norm.h). With fixed statistics (frozen, or evaluation) batch norm is a line in
+  /// each channel, and the convolution can draw it itself: s = weight / sqrt(running_var + eps),
+  ///
+  ///   y = activation(x * (w s) + (bias - running_mean s))
+  ///
+  /// with the gradients of that. Neither happens when a child was replaced or an OutputTap asks for
+  /// what is between them.
   Tensor forward(const Tensor& x) override;
 
   /// One convolution with a bias and the activation that computes what this module computes in
@@ -29,6 +35,8 @@ class ConvNorm : public Module {
   std::shared_ptr<Conv2d> folded() const;
 
  private:
+  static Tensor frozen(const Tensor& x, const Conv2d& conv, const BatchNorm2d& norm);
+
   Child conv_, norm_;
 };
 

@@ -30,10 +30,10 @@ Tensor numbers(const Shape& shape, std::int64_t seed) {
   return t;
 }
 
-const std::vector<ConvAlgorithm> kAlgorithms = {ConvAlgorithm::automatic, ConvAlgorithm::direct,
-                                                ConvAlgorithm::im2col,    ConvAlgorithm::pointwise,
-                                                ConvAlgorithm::depthwise, ConvAlgorithm::narrow,
-                                                ConvAlgorithm::winograd2, ConvAlgorithm::winograd4};
+const std::vector<ConvAlgorithm> kAlgorithms = {
+    ConvAlgorithm::automatic, ConvAlgorithm::direct,    ConvAlgorithm::im2col,
+    ConvAlgorithm::pointwise, ConvAlgorithm::depthwise, ConvAlgorithm::narrow,
+    ConvAlgorithm::winograd2, ConvAlgorithm::winograd4, ConvAlgorithm::few_outputs};
 
 }  // namespace
 

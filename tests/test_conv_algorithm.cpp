@@ -35,7 +35,10 @@ TEST_CASE("conv2d chooses an algorithm by the shape", "[conv]") {
   CHECK(chosen({8, 56, 56, 64}, {3, 3, 64, 64}, {.padding = 1}) == ConvAlgorithm::winograd4);
   CHECK(chosen({1, 14, 14, 512}, {3, 3, 512, 512}, {.padding = 1}) == ConvAlgorithm::winograd2);
   CHECK(chosen({1, 7, 7, 512}, {3, 3, 512, 512}, {.padding = 1}) == ConvAlgorithm::im2col);
-  CHECK(chosen({8, 56, 56, 64}, {3, 3, 64, 8}, {.padding = 1}) == ConvAlgorithm::im2col);
+  CHECK(chosen({8, 56, 56, 64}, {3, 3, 64, 8}, {.padding = 1}) == ConvAlgorithm::few_outputs);
+  CHECK(chosen({8, 56, 56, 24}, {3, 3, 24, 8}, {.padding = 1}) == ConvAlgorithm::im2col);
+  CHECK(chosen({8, 56, 56, 64}, {3, 3, 64, 8}, {.stride = 2, .padding = 1}) ==
+        ConvAlgorithm::im2col);
   CHECK(chosen({8, 56, 56, 64}, {3, 3, 64, 64}, {.stride = 2, .padding = 1}) ==
         ConvAlgorithm::im2col);
   CHECK(chosen({8, 56, 56, 64}, {3, 3, 64, 64}, {.padding = 2, .dilation = 2}) ==
@@ -62,6 +65,8 @@ TEST_CASE("the choice of an algorithm is explained", "[conv]") {
         "pointwise: 1x1, a matrix product over all pixels");
   CHECK(explain_conv_algorithm(shape({1, 8, 8, 16}, {3, 3, 1, 16}, {.groups = 16})) ==
         "depthwise: each channel has its own filter");
+  CHECK(explain_conv_algorithm(shape({1, 8, 8, 64}, {3, 3, 64, 6})) ==
+        "few_outputs: only 6 output channels");
   CHECK(explain_conv_algorithm(shape({1, 8, 8, 16}, {5, 5, 16, 16})) ==
         "im2col: not 3x3 with stride 1 and one group");
   CHECK(explain_conv_algorithm(shape({1, 8, 8, 8}, {3, 3, 8, 16})) == "im2col: below 16 channels");

@@ -30,11 +30,47 @@ TEST_CASE("ConvNorm is convolution, batch norm, activation", "[conv_norm]") {
   const Tensor mean = state[3].second.clone(), var = state[4].second.clone();
   const Tensor z = conv2d(x, state[0].second, {}, {.stride = 2, .padding = 1});
   both.eval();
-  CHECK(relative_error(
-            both(x), batch_norm_frozen(z, state[1].second, state[2].second, mean, var, norm)) == 0);
+  CHECK(relative_error(both(x), batch_norm_frozen(z, state[1].second, state[2].second, mean, var,
+                                                  norm)) < 1e-5);
   both.train();
   CHECK(relative_error(both(x), batch_norm(z, state[1].second, state[2].second, mean, var, norm)) ==
         0);
+}
+
+TEST_CASE("ConvNorm with frozen statistics is one convolution", "[conv_norm]") {
+  struct Case {
+    std::int64_t in, out, kernel;
+    Conv2dOptions conv;
+  };
+  for (const Case& c : {Case{4, 4, 3, {.padding = 1, .groups = 4}}, Case{3, 5, 1, {}},
+                        Case{3, 4, 3, {.stride = 2, .padding = 1}}}) {
+    nn::ConvNorm both(c.in, c.out, c.kernel, c.conv, {.activation = Activation::relu6});
+    shake(both);
+    dynamic_cast<nn::BatchNorm2d*>(both.find("norm"))->frozen = true;
+    const auto state = both.state_dict();
+    Tensor x = Tensor::randn({2, 6, 5, c.in});
+    x.requires_grad_();
+    Tensor w = state[0].second, gamma = state[1].second, beta = state[2].second;
+    const Tensor dy = Tensor::randn(both(x).shape());
+    const auto gradients = [&](const Tensor& y) {
+      for (Tensor* t : {&x, &w, &gamma, &beta}) t->zero_grad();
+      y.backward(dy);
+      return std::vector<Tensor>{x.grad().clone(), w.grad().clone(), gamma.grad().clone(),
+                                 beta.grad().clone()};
+    };
+    Conv2dOptions conv = c.conv;
+    conv.bias = false;
+    const Tensor expected = batch_norm_frozen(conv2d(x, w, {}, conv), gamma, beta, state[3].second,
+                                              state[4].second, {.activation = Activation::relu6});
+    for (const bool training : {true, false}) {
+      both.train(training);
+      CHECK(relative_error(both(x), expected) < 1e-5);
+    }
+    both.train();
+    const Tensor y = both(x);
+    const std::vector<Tensor> got = gradients(y), wanted = gradients(expected);
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK(relative_error(got[i], wanted[i]) < 1e-5);
+  }
 }
 
 TEST_CASE("make_conv: norm, bias or nothing", "[conv_norm]") {

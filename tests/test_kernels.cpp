@@ -11,6 +11,7 @@
 #include "layers/kernels/bias_activation.h"
 #include "layers/kernels/conv2d_direct.h"
 #include "layers/kernels/depthwise.h"
+#include "layers/kernels/few_outputs.h"
 #include "layers/kernels/im2col.h"
 #include "layers/kernels/narrow.h"
 #include "layers/kernels/packed_gemm.h"
@@ -61,6 +62,8 @@ const Kernels kDepthwise{"depthwise", ConvAlgorithm::depthwise, depthwise_forwar
 
 const Kernels kNarrow{"narrow", ConvAlgorithm::narrow, narrow_forward, narrow_input_gradient,
                       narrow_weight_gradient};
+const Kernels kFewOutputs{"few_outputs", ConvAlgorithm::few_outputs, few_outputs_forward,
+                          im2col_input_gradient, few_outputs_weight_gradient};
 
 template <int m>
 const Kernels kWinograd{
@@ -186,6 +189,23 @@ TEST_CASE("narrow equals the definition", "[kernels]") {
           for (const int out : {1, 17, 40})
             check_against_definition(kNarrow, {2, 14, 11, in}, {kh, kw, in, out},
                                      {.stride = stride, .padding = padding, .dilation = {2, 1}});
+}
+
+TEST_CASE("few_outputs equals the definition", "[kernels]") {
+  for (const Padding& padding : kPaddings)
+    for (const auto& [h, w] : {std::pair{3, 3}, {4, 9}, {25, 7}})
+      for (const PerAxis kernel : {PerAxis{1, 3}, {3, 3}, {2, 4}}) {
+        if (h + padding.top + padding.bottom < kernel.h) continue;
+        if (w + padding.left + padding.right < kernel.w) continue;
+        check_against_definition(kFewOutputs, {2, h, w, 5}, {kernel.h, kernel.w, 5, 3},
+                                 {.padding = padding});
+      }
+  for (const int dilation : {2, 6})
+    check_against_definition(kFewOutputs, {3, 19, 14, 40}, {3, 3, 40, 12},
+                             {.padding = dilation, .dilation = dilation});
+  // More than one band and part of an image, and more padding than the filter reaches.
+  check_against_definition(kFewOutputs, {1, 70, 40, 17}, {5, 3, 17, 15}, {.padding = 2});
+  check_against_definition(kFewOutputs, {1, 4, 4, 8}, {3, 3, 8, 1}, {.padding = 5});
 }
 
 TEST_CASE("winograd equals the definition", "[kernels]") {
@@ -389,6 +409,7 @@ TEST_CASE("conv kernels give the same bits for any number of threads", "[kernels
   bits(kIm2col, {2, 40, 50, 3}, {3, 3, 3, 24}, {.stride = 2, .padding = 1});
   bits(kIm2col, {1, 14, 14, 160}, {3, 3, 160, 192}, {.padding = 1});
   bits(kNarrow, {2, 70, 90, 3}, {3, 3, 3, 24}, {.stride = 2, .padding = 1});
+  bits(kFewOutputs, {3, 40, 50, 64}, {3, 3, 64, 12}, {.padding = 1});
   for (const Kernels& winograd : {kWinograd<2>, kWinograd<4>}) {
     bits(winograd, {2, 75, 80, 16}, {3, 3, 16, 24}, {.padding = 1});
     bits(winograd, {1, 14, 14, 160}, {3, 3, 160, 192}, {.padding = 1});
