@@ -27,6 +27,8 @@ class Progress {
   /// `done` of `total` steps are done; `note` is shown behind the numbers. What was done before the
   /// first update (of a resumed training) does not count for the rate.
   void update(std::int64_t done, const std::string& note = "");
+  /// There is more or less to do than was thought.
+  void set_total(std::int64_t total) { total_ = total; }
   /// Since the beginning.
   double seconds() const;
   /// Takes the bar away so that other text can be printed; the next update brings it back.

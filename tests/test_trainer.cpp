@@ -1,9 +1,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <limits>
+#include <thread>
 
 #include "core/parallel.h"
 #include "detection/training/checkpoint.h"
@@ -186,17 +188,37 @@ TEST_CASE("validations are spread over the run, the last at its end", "[trainer]
   CHECK(looks == std::vector<std::int64_t>{9, 18, 25});
 }
 
-TEST_CASE("minutes fix a number of steps and change nothing else", "[trainer]") {
+TEST_CASE("minutes become a number of steps and change nothing else", "[trainer]") {
   const Folder folder("minutes");
   TrainerOptions options = toy_options(folder.path);
+  options.schedule = {};  // it would follow the corrections of the number
   options.minutes = 0.002;
   const Trained timed = run(options);
   const auto saved = load_checkpoint(folder.path);
   REQUIRE(saved.has_value());
   CHECK(saved->total_iterations == timed.summary.total_iterations);
   TrainerOptions counted = toy_options();
+  counted.schedule = {};
   counted.iterations = timed.summary.total_iterations;
   const Trained same = run(counted);
   CHECK(same.numbers == timed.numbers);
   CHECK(same.losses == timed.losses);  // the steps that were timed are not in the first mean
+}
+
+TEST_CASE("the number of steps follows when they get slower", "[trainer]") {
+  TrainerOptions options = toy_options();
+  std::vector<std::int64_t> totals;
+  options.schedule = [&](std::int64_t n) {
+    totals.push_back(n);
+    return nn::cosine(0, n);
+  };
+  options.minutes = 0.02;
+  options.on_step = [](std::int64_t, const DetectorLoss&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  };
+  const Trained result = run(options);
+  REQUIRE(totals.size() > 1);
+  CHECK(result.summary.total_iterations == totals.back());
+  CHECK(totals.back() < totals.front());
+  CHECK(result.summary.seconds < 2 * 60 * options.minutes);
 }

@@ -92,16 +92,20 @@ class Run {
   }
 
   TrainingSummary run() {
+    begun_ = Clock::now();
     if (options_.resume) restore();
     detector_.train();
     const InterruptGuard interrupt;
     if (options_.minutes > 0 && !fixed_) measure();
     Loader loader = make_loader();
-    const nn::Schedule schedule = options_.schedule ? options_.schedule(total_) : nn::constant();
-    const std::int64_t validate_every = (total_ + options_.validations - 1) / options_.validations;
+    nn::Schedule schedule = options_.schedule ? options_.schedule(total_) : nn::constant();
     Progress progress("training", total_);
     resume_clock();
     while (iteration_ < total_ && !interrupt.requested()) {
+      if (correct_total()) {
+        if (options_.schedule) schedule = options_.schedule(total_);
+        progress.set_total(total_);
+      }
       const DetectorLoss loss = step(loader.next(), schedule);
       if (options_.on_step) options_.on_step(iteration_, loss);
       progress.update(
@@ -111,7 +115,8 @@ class Run {
         return every > 0 && iteration_ % every == 0 && iteration_ < total_;
       };
       if (due(options_.log_every) || iteration_ == total_) record(schedule);
-      if (due(validate_every) && validation_ != nullptr) {
+      if (due((total_ + options_.validations - 1) / options_.validations) &&
+          validation_ != nullptr) {
         validate(options_.validation_images);
         progress.line(describe_last());
       }
@@ -199,8 +204,9 @@ class Run {
   }
   double seconds() const { return seconds_ + (resumed_ ? seconds_since(*resumed_) : 0); }
 
-  /// Fixes the number of steps that fit into the time: times some steps, the making of their images
-  /// included, and puts everything back, so that the run is the same as with that number given.
+  /// Estimates the number of steps that fit into the time: times some steps, the making of their
+  /// images included, and puts everything back, so that the run is the same as with that number
+  /// given.
   void measure() {
     constexpr int kWarmUp = 4, kTimed = 16;
     nn::StateDict model;
@@ -216,7 +222,7 @@ class Run {
       if (i == kWarmUp) start = Clock::now();
       step(loader.next(), still);
     }
-    const double step_seconds = seconds_since(start) / kTimed;
+    pace_.step_seconds = seconds_since(start) / kTimed;
 
     detector_.load_state_dict(model);
     optimizer_.load_state_dict(optimizer);
@@ -224,8 +230,28 @@ class Run {
     default_random() = random;
     log_ = {};  // these steps are nobody's loss
     iteration_ = 0;
-    total_ =
-        std::max<std::int64_t>(1, static_cast<std::int64_t>(options_.minutes * 60 / step_seconds));
+    pace_.seconds = seconds_since(begun_);
+    estimate_total();
+  }
+
+  void estimate_total() {
+    const double left = options_.minutes * 60 - seconds_since(begun_);
+    total_ = iteration_ +
+             std::max<std::int64_t>(1, static_cast<std::int64_t>(left / pace_.step_seconds));
+  }
+
+  /// Machines get slower when they are warm or shared, and validation takes time, too: after every
+  /// tenth of the time, up to the last, the estimate is made anew with the pace of that tenth.
+  bool correct_total() {
+    if (options_.minutes <= 0 || fixed_) return false;
+    const double now = seconds_since(begun_), whole = options_.minutes * 60;
+    if (now - pace_.seconds < whole / 10 || now > whole * 19 / 20) return false;
+    const auto steps = static_cast<double>(iteration_ - pace_.iteration);
+    if (steps < 1) return false;
+    pace_ = {(now - pace_.seconds) / steps, now, iteration_};
+    const std::int64_t before = total_;
+    estimate_total();
+    return total_ != before;
   }
 
   // --- what is written down -------------------------------------------------------------------
@@ -324,6 +350,12 @@ class Run {
 
   std::int64_t iteration_ = 0, total_;
   bool fixed_ = false;  ///< total_ came from a checkpoint
+  Clock::time_point begun_;
+  struct Pace {
+    double step_seconds = 0;     ///< of late
+    double seconds = 0;          ///< since the beginning, when that was found
+    std::int64_t iteration = 0;  ///< of the same moment
+  } pace_;
   double seconds_ = 0;
   std::optional<Clock::time_point> resumed_;
   TrainingLog log_;

@@ -16,8 +16,9 @@ namespace boxgrad::detection {
 
 struct TrainerOptions {
   std::int64_t iterations = 1000;  ///< steps in all
-  /// If > 0: the first steps are timed, the number of steps that fits is fixed then and written
-  /// into the checkpoint, so that a resumed run ends where the first one would have.
+  /// If > 0: the run takes so long, validation and checkpoints included. The first steps are timed
+  /// for the number of steps that fits, which is corrected on the way, and schedule() with it. A
+  /// checkpoint has the number of that moment, and a resumed run keeps to it.
   double minutes = 0;
   std::int64_t batch_size = 16;
   std::uint64_t seed = 0;  ///< order of the images, augmentation, sampling

@@ -9,6 +9,7 @@
 #include "core/progress.h"
 #include "core/random.h"
 #include "core/serialize.h"
+#include "core/stopwatch.h"
 #include "detection/data/transforms.h"
 #include "detection/evaluation.h"
 #include "detection/scale_pyramid.h"
@@ -100,6 +101,29 @@ Result Lab::measure(Detector& model, const Dataset& val) {
   result.values["ap50"] = evaluation.mean_ap.value_or(0);
   result.values["ap50_any"] = evaluation.class_agnostic.ap.value_or(0);
   return result;
+}
+
+double Lab::milliseconds(const std::string& name, const std::string& settings,
+                         const std::function<std::shared_ptr<Detector>()>& make) {
+  return store_
+      .get("time-" + name, settings,
+           [&] {
+             const auto model = make();
+             model->eval();
+             std::vector<Batch> batches;
+             const Dataset& val = task().val;
+             for (std::int64_t i = 0; i < std::min<std::int64_t>(40, val.size()); ++i) {
+               const std::vector<Sample> one{val.get(i)};
+               batches.push_back(collate(one));
+             }
+             double best = 1e300;
+             for (int round = 0; round < 3; ++round)
+               best = std::min(best, 1e3 * seconds_of([&] {
+                                       for (const Batch& batch : batches) model->detect(batch);
+                                     }));
+             return Result{{{"ms", best / static_cast<double>(batches.size())}}, {}};
+           })
+      .value("ms");
 }
 
 std::filesystem::path Lab::model_file(const std::string& run) const {

@@ -94,6 +94,10 @@ class Lab {
                         std::int64_t images = 2);
   /// "ap50", "ap50_any" and "ms" on the validation scenes.
   Result measure(Detector& model, const Dataset& val);
+  /// Milliseconds of detection an image, one image at a time, without proposals: the best of three
+  /// rounds over 40 validation scenes.
+  double milliseconds(const std::string& name, const std::string& settings,
+                      const std::function<std::shared_ptr<Detector>()>& model);
   /// Megabytes of a saved network.
   double megabytes(const std::string& name, std::uint64_t seed) const;
 
@@ -153,8 +157,19 @@ std::vector<double> values_of(const std::vector<Result>& runs, const std::string
 std::vector<std::string> row_of(const std::string& name, const std::vector<Result>& runs,
                                 const std::vector<std::string>& figures);
 
+/// One row of the table of all systems.
+struct System {
+  std::string name, text;
+  std::vector<Result> runs;  ///< by seed: "ap50", "ap50_any", "seconds", "mb"
+  double ms = 0;             ///< of detection, without proposals
+  bool searches = false;     ///< takes selective search's proposals
+};
+System faster_rcnn_system(Lab& lab);
+System ssd_system(Lab& lab);
+System retinanet_system(Lab& lab);
+
 // The groups.
-void reproduce_systems(Lab& lab);      ///< R-CNN, SPPnet and Fast R-CNN: time, size, AP
+void reproduce_systems(Lab& lab);      ///< all systems, from R-CNN to RetinaNet: time, size, AP
 void reproduce_fast_rcnn(Lab& lab);    ///< what Fast R-CNN's decisions are worth
 void reproduce_svd(Lab& lab);          ///< truncated SVD: time and AP
 void reproduce_ohem(Lab& lab);         ///< hard examples against heuristics

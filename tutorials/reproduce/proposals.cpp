@@ -54,6 +54,20 @@ std::shared_ptr<FasterRcnn> new_faster_rcnn(Lab& lab, const FasterRecipe& recipe
   return model;
 }
 
+std::string settings_of(Lab& lab, const FasterRecipe& recipe) {
+  return lab.common_settings() + ", " + recipe.describe() + ", kept";
+}
+
+std::pair<std::shared_ptr<FasterRcnn>, std::map<std::string, double>> trained_faster_rcnn(
+    Lab& lab, const std::string& name, const FasterRecipe& recipe, std::uint64_t seed) {
+  return lab.trained<FasterRcnn>(
+      name, settings_of(lab, recipe), seed, [&] { return new_faster_rcnn(lab, recipe, seed); },
+      [&](FasterRcnn& model) -> std::map<std::string, double> {
+        return {{"seconds", lab.train_detector(model, lab.task().train_scenes, seed,
+                                               lab.options().steps, 0.01, random_flip())}};
+      });
+}
+
 /// The recall of the first n proposals of each scene, for every n of kLimits.
 std::vector<double> recall_curve(const std::vector<Tensor>& proposals, const Dataset& val) {
   std::vector<double> recall;
@@ -72,25 +86,33 @@ std::vector<Tensor> proposals_of(FasterRcnn& model, const Dataset& val) {
   return all;
 }
 
+/// Each seed trained and measured once.
+std::vector<Result> faster_rcnn(Lab& lab, const std::string& name, const FasterRecipe& recipe) {
+  return lab.by_seed(name, settings_of(lab, recipe), [&](std::uint64_t seed) {
+    const auto [model, figures] = trained_faster_rcnn(lab, name, recipe, seed);
+    Result result = lab.measure(*model, lab.task().val_scenes);
+    result.values["seconds"] = figures.at("seconds");
+    result.values["mb"] = lab.megabytes(name, seed);
+    result.curves["recall"] =
+        recall_curve(proposals_of(*model, lab.task().val_scenes), lab.task().val_scenes);
+    return result;
+  });
+}
+
 }  // namespace
+
+System faster_rcnn_system(Lab& lab) {
+  System system{"faster_rcnn", "Faster R-CNN", faster_rcnn(lab, "faster_rcnn", {})};
+  system.ms = lab.milliseconds("faster_rcnn", settings_of(lab, {}), [&] {
+    return trained_faster_rcnn(lab, "faster_rcnn", {}, 0).first;
+  });
+  return system;
+}
 
 void reproduce_proposals(Lab& lab) {
   lab.heading("Region proposal networks");
-  const auto train_faster = [&](const std::string& name, const FasterRecipe& recipe) {
-    return lab.by_seed(
-        name, lab.common_settings() + ", " + recipe.describe(), [&](std::uint64_t seed) {
-          const auto model = new_faster_rcnn(lab, recipe, seed);
-          const double seconds = lab.train_detector(*model, lab.task().train_scenes, seed,
-                                                    lab.options().steps, 0.01, random_flip());
-          Result result = lab.measure(*model, lab.task().val_scenes);
-          result.values["seconds"] = seconds;
-          result.curves["recall"] =
-              recall_curve(proposals_of(*model, lab.task().val_scenes), lab.task().val_scenes);
-          return result;
-        });
-  };
-  const auto faster = train_faster("faster_rcnn", {});
-  const auto no_band = train_faster("faster_rcnn-no_band", {.negative = Scalar(0.7)});
+  const auto faster = faster_rcnn(lab, "faster_rcnn", {});
+  const auto no_band = faster_rcnn(lab, "faster_rcnn-no_band", {.negative = Scalar(0.7)});
   // The 4-step scheme, each step half as long as the joint training.
   const auto four_steps =
       lab.by_seed("faster_rcnn-four_steps", lab.common_settings() + ", steps of a half",
