@@ -57,14 +57,16 @@ void add_vgg16(std::vector<Item>& items) {
                        }});
 }
 
-/// Convolutions of CaffeNet (227 px) and VGG_CNN_M_1024 (224 px) that no other network has.
-void add_large_filters(std::vector<Item>& items) {
+/// Convolutions of CaffeNet (227 px) and VGG_CNN_M_1024 (224 px) that no other network has, and
+/// heads of detectors, with their few outputs.
+void add_unusual_filters(std::vector<Item>& items) {
   struct Layer {
     int kernel, stride, groups, in, out, side;
   };
   for (const Layer& l :
        {Layer{11, 4, 1, 3, 96, 227}, Layer{5, 1, 2, 96, 256, 27}, Layer{3, 1, 2, 384, 384, 13},
-        Layer{7, 2, 1, 3, 96, 224}, Layer{5, 2, 1, 96, 256, 54}})
+        Layer{7, 2, 1, 3, 96, 224}, Layer{5, 2, 1, 96, 256, 54}, Layer{3, 1, 1, 512, 12, 38},
+        Layer{3, 1, 1, 1024, 8, 10}})
     items.push_back({concat("conv", l.kernel, "_s", l.stride, "_g", l.groups, "_", l.in, "-", l.out,
                             "_", l.side, "_b8"),
                      [=] {
@@ -124,7 +126,7 @@ int main(int argc, char** argv) {
   return program.run(argc, argv, [&] {
     std::vector<Item> items;
     add_vgg16(items);
-    add_large_filters(items);
+    add_unusual_filters(items);
     add_mobilenet(items);
     bench::add_maps(items);
     bench::add_linear(items);
