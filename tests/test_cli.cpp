@@ -1,4 +1,5 @@
-// The command's frame: detection/cli/subcommand.cpp, detection/cli/main.cpp; and detection/cli/info.cpp.
+// The command's frame: detection/cli/subcommand.cpp, detection/cli/main.cpp; and
+// detection/cli/info.cpp.
 #include <fstream>
 
 #include "core/serialize.h"
