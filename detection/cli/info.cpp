@@ -6,8 +6,10 @@
 #include "core/serialize.h"
 #include "core/tfjs_weights.h"
 #include "detection/cli/subcommand.h"
+#include "detection/data/data_report.h"
 #include "detection/models/face_trunk.h"
 #include "detection/training/checkpoint.h"
+#include "detection/training/run_folder.h"
 
 namespace boxgrad::detection {
 
@@ -23,11 +25,28 @@ void print_total(std::size_t tensors, std::int64_t numbers) {
   std::cout << tensors << " tensors, " << numbers << " numbers\n";
 }
 
+void show_spec(const DetectorSpec& spec) {
+  std::cout << "  " << spec.model << " for " << spec.classes.size()
+            << (spec.classes.size() == 1 ? " class:" : " classes:");
+  for (const std::string& name : spec.classes) std::cout << " " << printable(name);
+  std::cout << "\n  photos of " << spec.longer_px << " px, mean";
+  for (const double v : spec.mean) std::cout << " " << v;
+  std::cout << ", deviation";
+  for (const double v : spec.std) std::cout << " " << v;
+  for (const AnchorLevel& level : spec.anchors) {
+    std::cout << "\n  stride " << level.stride_px << " px, anchors";
+    for (const BoxSize& size : level.sizes) std::cout << " " << size.width << "x" << size.height;
+  }
+  for (const auto& [path, rank] : spec.ranks) std::cout << "\n  " << path << " of rank " << rank;
+  std::cout << "\n";
+}
+
 void show_weights(const Path& path) {
   const TensorFile file = load_safetensors(path);
   std::cout << path.string() << ": safetensors\n";
   for (const auto& [key, text] : file.metadata)
-    std::cout << "  metadata " << key << ": " << text << "\n";
+    if (key != kSpecKey) std::cout << "  metadata " << key << ": " << text << "\n";
+  if (file.metadata.contains(kSpecKey)) show_spec(spec_of_weights(path));
   std::int64_t numbers = 0;
   for (const auto& [name, tensor] : file.tensors) {
     print_tensor(name, tensor.shape(), "");
@@ -85,6 +104,22 @@ bool has_checkpoint(const Path& folder) {
   return false;
 }
 
+void show_run(const Path& folder) {
+  const RunConfig config = load_run_config(folder / kConfigFile);
+  std::cout << folder.string() << ": a run on " << printable(config.data) << "\n";
+  show_spec(*config.detector);
+  for (const bool best : {false, true}) {
+    const char* name = best ? kBestFile : kModelFile;
+    if (!std::filesystem::exists(folder / name)) {
+      std::cout << "  no " << name << "\n";
+      continue;
+    }
+    std::cout << "  " << name << ": " << load_run(folder, best).detector->parameter_count()
+              << " parameters\n";
+  }
+  if (has_checkpoint(folder)) show_checkpoint(folder);
+}
+
 void show(const Path& path) {
   check(std::filesystem::exists(path), "there is no ", path);
   if (!std::filesystem::is_directory(path)) {
@@ -95,6 +130,7 @@ void show(const Path& path) {
                                        ": must be weights (.safetensors), a manifest of "
                                        "TensorFlow.js (...weights_manifest.json) or a folder"));
   }
+  if (is_run_folder(path)) return show_run(path);
   if (has_checkpoint(path)) return show_checkpoint(path);
   if (const Path manifest = manifest_in(path); !manifest.empty()) return show_tfjs(manifest);
   if (std::filesystem::exists(path / "model")) return show_tfjs(face_manifest(path));

@@ -19,6 +19,10 @@ std::string usage() {
   return text +
          "\n`boxgrad COMMAND --help` lists a command's options. Photos are annotated like PASCAL "
          "VOC's\n(.xml) or COCO's (.json); which it is, is found by looking at the folder.\n"
+         "\nExamples:\n"
+         "  boxgrad train --model ssd-mobilenet --data photos --minutes 5 --out out/cells\n"
+         "  boxgrad eval out/cells --data photos\n"
+         "  boxgrad detect out/cells new/*.jpg --draw out/drawn\n"
          "\nExit status: 0 it worked, 1 something about the input was wrong, 2 boxgrad was.\n";
 }
 
@@ -38,6 +42,10 @@ std::string shown(std::string word) {
 
 const std::vector<Subcommand>& subcommands() {
   static const std::vector<Subcommand> all{
+      {"train", "trains a detector on a folder of annotated photos", run_train},
+      {"eval", "measures it: AP by class, COCO's and VOC's figures, pictures", run_eval},
+      {"detect", "finds objects in photos: text, JSON, drawn", run_detect},
+      {"compress", "makes fully connected layers thin (truncated SVD)", run_compress},
       {"info", "what a file of weights, a checkpoint or a run's folder holds", run_info},
   };
   return all;

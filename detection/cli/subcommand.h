@@ -23,6 +23,10 @@ const std::vector<Subcommand>& subcommands();
 int run_boxgrad(int argc, char** argv);
 
 // Each in the file of its name.
+int run_train(int argc, char** argv);
+int run_eval(int argc, char** argv);
+int run_detect(int argc, char** argv);
+int run_compress(int argc, char** argv);
 int run_info(int argc, char** argv);
 
 }  // namespace boxgrad::detection

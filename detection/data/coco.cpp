@@ -131,6 +131,16 @@ class ImageFinder {
 
 }  // namespace
 
+std::vector<std::string> coco_splits(const fs::path& folder) {
+  const std::vector<fs::path> files =
+      fs::is_directory(folder) ? annotation_files(fs::canonical(folder)) : std::vector{folder};
+  std::vector<std::string> splits;
+  for (const char* split : {"train", "val", "test"})
+    if (std::ranges::any_of(files, [&](const fs::path& file) { return split_of(file) == split; }))
+      splits.push_back(split);
+  return splits;
+}
+
 bool has_coco_files(const fs::path& folder) { return !annotation_files(folder).empty(); }
 
 CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)

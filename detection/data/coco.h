@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "detection/data/photo_dataset.h"
 
@@ -26,6 +28,10 @@ class CocoDataset : public PhotoDataset {
   /// for the first problem when options.strict; and what read_coco_json() throws.
   explicit CocoDataset(const std::filesystem::path& folder, const PhotoOptions& options = {});
 };
+
+/// The splits that a folder, or a file, is annotated for: of "train", "val", "test" those that
+/// names of files or of their folders say. Empty when none does.
+std::vector<std::string> coco_splits(const std::filesystem::path& folder);
 
 /// Whether there is a .json file where CocoDataset looks for them.
 bool has_coco_files(const std::filesystem::path& folder);

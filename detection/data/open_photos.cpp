@@ -7,14 +7,28 @@
 
 namespace boxgrad::detection {
 
-std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
-                                          const PhotoOptions& options) {
+namespace {
+
+/// Whether `folder` is annotated like VOC; throws when it is like neither.
+bool is_like_voc(const std::filesystem::path& folder) {
   check(std::filesystem::exists(folder), "open_photos: there is no ", folder);
   const bool is_folder = std::filesystem::is_directory(folder);
-  if (is_folder && has_voc_files(folder)) return std::make_unique<VocDataset>(folder, options);
+  if (is_folder && has_voc_files(folder)) return true;
   check(!is_folder || has_coco_files(folder), "open_photos: ", folder,
         " must hold annotations like PASCAL VOC's (.xml) or COCO's (.json)");
+  return false;
+}
+
+}  // namespace
+
+std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
+                                          const PhotoOptions& options) {
+  if (is_like_voc(folder)) return std::make_unique<VocDataset>(folder, options);
   return std::make_unique<CocoDataset>(folder, options);
+}
+
+std::vector<std::string> photo_splits(const std::filesystem::path& folder) {
+  return is_like_voc(folder) ? voc_splits(folder) : coco_splits(folder);
 }
 
 }  // namespace boxgrad::detection

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "detection/data/photo_dataset.h"
 
@@ -12,5 +14,9 @@ namespace boxgrad::detection {
 /// Throws what their constructors throw, and std::invalid_argument when there is neither.
 std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
                                           const PhotoOptions& options = {});
+
+/// The splits that such a folder has of its own, by name; empty when it has none, so that "train"
+/// and "val" are cut by PhotoOptions::split_seed. Throws as above.
+std::vector<std::string> photo_splits(const std::filesystem::path& folder);
 
 }  // namespace boxgrad::detection

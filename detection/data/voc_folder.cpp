@@ -97,8 +97,41 @@ fs::path find_images(const fs::path& annotations, const fs::path& root) {
 
 }  // namespace
 
+namespace {
+
+/// The folders called Annotations, else the nearest ones.
+std::vector<fs::path> candidates(const std::vector<std::pair<int, fs::path>>& found) {
+  std::vector<fs::path> chosen;
+  for (const auto& [depth, path] : found)
+    if (lower_case(path.filename().string()) == "annotations") chosen.push_back(path);
+  if (chosen.empty())
+    for (const auto& [depth, path] : found)
+      if (depth == found.front().first) chosen.push_back(path);
+  return chosen;
+}
+
+}  // namespace
+
 bool has_voc_files(const fs::path& folder) {
   return is_folder(folder) && !annotation_folders(fs::canonical(folder)).empty();
+}
+
+std::vector<std::string> voc_splits(const fs::path& root) {
+  std::vector<std::string> splits;
+  const std::vector<fs::path> chosen = candidates(annotation_folders(fs::canonical(root)));
+  if (chosen.size() == 1) {
+    const fs::path lists = chosen.front().parent_path() / "ImageSets" / "Main";
+    for (const auto& [stem, files] : files_by_stem(lists, {".txt"}))
+      if (stem.find('_') == std::string::npos) splits.push_back(stem);
+    return splits;
+  }
+  for (const char* split : {"train", "val", "test"})
+    for (const fs::path& path : chosen)
+      if (split_of_folder(path) == split || split_of_folder(path.parent_path()) == split) {
+        splits.push_back(split);
+        break;
+      }
+  return splits;
 }
 
 VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
@@ -107,12 +140,7 @@ VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
   check(!found.empty(), "VocDataset: no .xml annotations in ", root, " or up to ", kMaxDepth,
         " levels below");
 
-  std::vector<fs::path> chosen;
-  for (const auto& [depth, path] : found)
-    if (lower_case(path.filename().string()) == "annotations") chosen.push_back(path);
-  if (chosen.empty())
-    for (const auto& [depth, path] : found)
-      if (depth == found.front().first) chosen.push_back(path);
+  std::vector<fs::path> chosen = candidates(found);
 
   VocFolder folder;
   if (chosen.size() > 1) {

@@ -21,6 +21,10 @@ struct VocFolder {
 /// Whether there are .xml files where find_voc_folder() looks for them.
 bool has_voc_files(const std::filesystem::path& folder);
 
+/// The splits that a folder has of its own: its lists, or its folders called train, val (valid) and
+/// test. Empty when it has neither.
+std::vector<std::string> voc_splits(const std::filesystem::path& root);
+
 /// Looks for them in `root` and up to three levels below. `split` decides between folders called
 /// train, val or valid, and test. Throws std::invalid_argument when nothing, or more than one
 /// candidate, is found.

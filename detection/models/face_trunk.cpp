@@ -85,12 +85,16 @@ void load_tensorflow_weights(nn::Module& module, const TensorFile& file, const T
   module.load_state_dict(state);
 }
 
+void fill_from_face_trunk(nn::Module& trunk, const std::filesystem::path& package) {
+  const std::filesystem::path manifest = face_manifest(package);
+  load_tensorflow_weights(trunk, load_tfjs_weights(manifest), face_trunk_names(),
+                          manifest.string());
+}
+
 std::shared_ptr<MobileNetV1> load_face_trunk(const std::filesystem::path& package,
                                              std::vector<std::string> outputs) {
   auto trunk = std::make_shared<MobileNetV1>(face_trunk_options(std::move(outputs)));
-  const std::filesystem::path manifest = face_manifest(package);
-  load_tensorflow_weights(*trunk, load_tfjs_weights(manifest), face_trunk_names(),
-                          manifest.string());
+  fill_from_face_trunk(*trunk, package);
   trunk->eval();
   return trunk;
 }

@@ -47,6 +47,9 @@ TensorNames face_trunk_names(const std::string& prefix = "");
 void load_tensorflow_weights(nn::Module& module, const TensorFile& file, const TensorNames& names,
                              const std::string& source);
 
+/// Fills a MobileNetV1 that has face_trunk_options() with the package's weights.
+void fill_from_face_trunk(nn::Module& trunk, const std::filesystem::path& package);
+
 /// The trunk with its weights, in evaluation mode; `outputs` as in MobileNetV1Options. Its
 /// parameters want gradients and its batch norms would learn: freezing is the caller's.
 /// Throws what reading a manifest throws (core/tfjs_weights.h), and for an output that is no layer.

@@ -29,14 +29,16 @@ std::shared_ptr<RetinaNet> make_retinanet_small(RetinaNetSmallOptions options) {
       std::make_shared<Fpn>(std::make_shared<SeparableNet>(net),
                             FpnOptions{.channels = options.channels, .extra_levels = 0}),
       options.retina);
-  // The paper's deviation of 0.01 is for 256 channels; a sum over fewer of them needs larger terms
-  // to come out as large.
-  const double deviation = 0.01 * std::sqrt(256. / static_cast<double>(options.channels));
-  model->visit([&](const std::string& path, nn::Module& module) {
+  start_as_loud(*model, options.channels);
+  return model;
+}
+
+void start_as_loud(RetinaNet& model, std::int64_t channels) {
+  const double deviation = 0.01 * std::sqrt(256. / static_cast<double>(channels));
+  model.visit([&](const std::string& path, nn::Module& module) {
     if (auto* conv = dynamic_cast<nn::Conv2d*>(&module); conv && !path.starts_with("backbone"))
       nn::init::gaussian(conv->weight, deviation);
   });
-  return model;
 }
 
 }  // namespace boxgrad::detection

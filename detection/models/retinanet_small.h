@@ -23,4 +23,8 @@ struct RetinaNetSmallOptions {
 /// Throws std::invalid_argument unless there are 4 sides, and as RetinaNet does.
 std::shared_ptr<RetinaNet> make_retinanet_small(RetinaNetSmallOptions options);
 
+/// The paper's starting deviation of 0.01 in the subnets is for 256 channels; a sum over fewer of
+/// them needs larger terms to come out as large. Draws the subnets anew with 0.01 sqrt(256 / C).
+void start_as_loud(RetinaNet& model, std::int64_t channels);
+
 }  // namespace boxgrad::detection

@@ -1,5 +1,6 @@
 #include "detection/training/log.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -23,6 +24,13 @@ Json to_json(const TrainingRecord& r) {
           {"positives_per_image", r.positives}};
 }
 
+Json to_json(const ValidationRecord& v) {
+  return {{"iteration", v.iteration},
+          {"seconds", v.seconds},
+          {"ap50", v.ap50},
+          {"ap50_class_agnostic", v.ap50_class_agnostic}};
+}
+
 TrainingRecord record_from(const Json& json) {
   TrainingRecord r{.iteration = json.at("iteration"),
                    .seconds = json.at("seconds"),
@@ -42,10 +50,7 @@ std::string TrainingLog::to_json() const {
   json["pending"] = detection::to_json(pending);
   for (const TrainingRecord& r : steps) json["steps"].push_back(detection::to_json(r));
   for (const ValidationRecord& v : validations)
-    json["validations"].push_back({{"iteration", v.iteration},
-                                   {"seconds", v.seconds},
-                                   {"ap50", v.ap50},
-                                   {"ap50_class_agnostic", v.ap50_class_agnostic}});
+    json["validations"].push_back(detection::to_json(v));
   return json.dump();
 }
 
@@ -77,6 +82,24 @@ std::string TrainingLog::to_csv() const {
     out << ',' << r.rate << ',' << r.images << ',' << r.positives << '\n';
   }
   return out.str();
+}
+
+std::string TrainingLog::to_json_lines() const {
+  std::string lines;
+  std::size_t next = 0;
+  const auto until = [&](std::int64_t iteration) {
+    for (; next < validations.size() && validations[next].iteration < iteration; ++next)
+      lines += detection::to_json(validations[next]).dump() + "\n";
+  };
+  for (const TrainingRecord& r : steps) {
+    until(r.iteration);
+    Json line = detection::to_json(r);
+    line["parts"] = Json::object();
+    for (const auto& [name, value] : r.parts) line["parts"][name] = value;
+    lines += line.dump() + "\n";
+  }
+  until(std::numeric_limits<std::int64_t>::max());
+  return lines;
 }
 
 }  // namespace boxgrad::detection

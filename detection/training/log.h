@@ -41,6 +41,9 @@ struct TrainingLog {
   static TrainingLog from_json(const std::string& text);
   /// One line per record, for spreadsheets: iteration,seconds,loss,<parts>,rate,images_per_second.
   std::string to_csv() const;
+  /// One object a line, for programs: {"iteration", "seconds", "loss", ...}, and among them, where
+  /// it was measured, {"iteration", "seconds", "ap50", "ap50_class_agnostic"}.
+  std::string to_json_lines() const;
 };
 
 }  // namespace boxgrad::detection

@@ -80,6 +80,18 @@ Transform random_flips(bool vertical) {
   };
 }
 
+Transform photo_augmentation(bool vertical_flips, double crop_chance, double brightness,
+                             double contrast) {
+  const Transform crop = [crop_chance](Sample sample, Random& random) {
+    if (!random.bernoulli(crop_chance)) return sample;
+    return resize(random_crop(sample, random), sample.image.width(), sample.image.height());
+  };
+  const Transform light = [brightness, contrast](Sample sample, Random& random) {
+    return jitter_brightness_contrast(sample, random, brightness, contrast);
+  };
+  return chain({random_flips(vertical_flips), crop, light});
+}
+
 nn::Schedule warm_cosine(std::int64_t iterations) {
   const std::int64_t warm = std::max<std::int64_t>(1, iterations / 20);
   return nn::warm_up(warm, 0.02) * nn::cosine(warm, std::max(iterations, warm + 1), 0.01);

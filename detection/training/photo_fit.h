@@ -29,6 +29,12 @@ std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& 
 /// asked for.
 Transform random_flips(bool vertical);
 
+/// Flips, then windows of at least half of the picture, stretched back to its size, in
+/// `crop_chance` of the pictures, then brightness and contrast changed by up to so much
+/// (transforms.h). A picture keeps the size that it has.
+Transform photo_augmentation(bool vertical_flips, double crop_chance, double brightness,
+                             double contrast);
+
 /// A warm-up over a twentieth of the run, then half a cosine down to a hundredth.
 nn::Schedule warm_cosine(std::int64_t iterations);
 

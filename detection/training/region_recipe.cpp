@@ -3,7 +3,6 @@
 #include "core/check.h"
 #include "detection/data/in_memory.h"
 #include "detection/models/faster_rcnn.h"
-#include "detection/models/separable_net.h"
 #include "detection/training/photo_fit.h"
 #include "detection/training/region_task.h"
 #include "layers/adamw.h"
@@ -22,16 +21,6 @@ void check_recipe(const RegionRecipe& r) {
         "RegionRecipe: channels, blocks, pool, hidden, proposals and regions must be >= 1");
 }
 
-std::shared_ptr<Backbone> recipe_backbone(const RegionRecipe& recipe) {
-  SeparableNetOptions net;
-  net.stem_channels = recipe.channels;
-  net.stages = {
-      {.channels = 2 * recipe.channels, .stride = 2},
-      {.channels = 2 * recipe.channels},
-      {.channels = 4 * recipe.channels, .blocks = recipe.blocks, .stride = 2, .output = true}};
-  return std::make_shared<SeparableNet>(net);
-}
-
 }  // namespace
 
 Preparation region_preparation(const RegionRecipe& recipe, const Dataset& train) {
@@ -45,44 +34,49 @@ SelectiveSearchOptions region_search(const RegionRecipe& recipe) {
   return search;
 }
 
+DetectorSpec describe_region_detector(const RegionRecipe& recipe, const Dataset& train,
+                                      const Preparation& preparation) {
+  check_recipe(recipe);
+  DetectorSpec spec{.model = recipe.own_proposals ? "faster-rcnn" : "fast-rcnn",
+                    .classes = train.class_names(),
+                    .longer_px = recipe.longer_px,
+                    .multiple_px = preparation.batch.multiple_px,
+                    .mean = preparation.batch.mean,
+                    .std = preparation.batch.std,
+                    .answers = FastRcnnOptions().postprocess,
+                    .channels = recipe.channels,
+                    .blocks = recipe.blocks,
+                    .pool = recipe.pool,
+                    .hidden = recipe.hidden,
+                    .proposals = recipe.proposals,
+                    .regions = recipe.regions};
+  spec.answers.nms_iou = recipe.nms_iou;
+  spec.answers.score_threshold = 0.02;  // AP looks at the whole curve
+  if (recipe.own_proposals)
+    spec.anchors = {
+        {.sizes = fitting_anchors(train, preparation, recipe.anchor_sides), .stride_px = kStride}};
+  return spec;
+}
+
+void fit_region_targets(FastRcnn& detector, const Dataset& train, const Preparation& preparation) {
+  // Resized on the way; nothing needs keeping for one pass.
+  const InMemory small(train, {.resize = preparation.resize, .max_bytes = 0});
+  detector.set_target_statistics(
+      dataset_target_statistics(small, detector.options().regions, kImagesForTargets));
+}
+
 std::shared_ptr<Detector> make_region_detector(const RegionRecipe& recipe, const Dataset& train,
                                                const Preparation& preparation) {
-  check_recipe(recipe);
-  FastRcnnOptions fast{.num_classes = static_cast<std::int64_t>(train.class_names().size()),
-                       .pool = recipe.pool,
-                       .scale = 1 / static_cast<double>(kStride),
-                       .head = {.hidden = {recipe.hidden, recipe.hidden}, .dropout = 0}};
-  fast.sampling.size = recipe.regions;
-  // Regions that overlap nothing must be seen, too: most proposals on photos of small things do.
-  fast.regions.negative_low = 0;
-  fast.postprocess.nms_iou = recipe.nms_iou;
-  fast.postprocess.score_threshold = 0.02;  // AP looks at the whole curve
-  if (!recipe.own_proposals) {
-    const auto model = std::make_shared<FastRcnn>(recipe_backbone(recipe), fast);
-    // Resized on the way; nothing needs keeping for one pass.
-    const InMemory small(train, {.resize = preparation.resize, .max_bytes = 0});
-    model->set_target_statistics(dataset_target_statistics(small, fast.regions, kImagesForTargets));
-    return model;
-  }
-  FasterRcnnOptions options;
-  options.fast_rcnn = fast;
-  options.rpn.anchors = {.sizes = fitting_anchors(train, preparation, recipe.anchor_sides),
-                         .stride_px = kStride};
-  options.rpn.channels = 128;
-  options.rpn.matcher.positive = Scalar(0.6);
-  // Anchors across the border learn, too: on photos many objects are cut by it.
-  options.rpn.ignore_crossing = false;
-  // A large object has dozens of good anchors, a small one has two or three, which the large ones
-  // would keep out if only the best thousand entered suppression.
-  options.rpn.train_before_nms = options.rpn.test_before_nms = 4000;
-  options.rpn.train_proposals = options.rpn.test_proposals = recipe.proposals;
-  return std::make_shared<FasterRcnn>(recipe_backbone(recipe), options);
+  const auto model = make_detector(describe_region_detector(recipe, train, preparation));
+  if (auto* fast = dynamic_cast<FastRcnn*>(model.get()))
+    fit_region_targets(*fast, train, preparation);
+  return model;
 }
 
 TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& recipe,
                                       const Preparation& preparation, const Dataset& train_set,
                                       const Dataset* validation, const std::filesystem::path& out,
-                                      bool resume) {
+                                      bool resume, const ValidationHook& on_validation) {
   const InMemory photos(train_set, {.resize = preparation.resize});
   nn::AdamW optimizer(detector, {.rate = recipe.rate,
                                  .beta2 = 0.99,
@@ -102,7 +96,8 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
                        "\", \"longer_px\": ", recipe.longer_px,
                        ", \"vertical_flips\": ", recipe.vertical_flips,
                        ", \"batch_size\": ", recipe.batch_size, ", \"rate\": ", recipe.rate,
-                       ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}")};
+                       ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}"),
+      .on_validation = on_validation};
   return train(detector, optimizer, photos, random_flips(recipe.vertical_flips), preparation,
                options, validation);
 }

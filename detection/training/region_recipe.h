@@ -9,6 +9,8 @@
 #include "detection/data/dataset.h"
 #include "detection/data/preparation.h"
 #include "detection/detector.h"
+#include "detection/models/detector_spec.h"
+#include "detection/models/fast_rcnn.h"
 #include "detection/proposals/selective_search.h"
 #include "detection/training/trainer.h"
 
@@ -59,6 +61,14 @@ Preparation region_preparation(const RegionRecipe& recipe, const Dataset& train)
 /// that the network sees.
 SelectiveSearchOptions region_search(const RegionRecipe& recipe);
 
+/// The network that fits the photos.
+/// Throws std::invalid_argument for options out of range and a dataset without boxes.
+DetectorSpec describe_region_detector(const RegionRecipe& recipe, const Dataset& train,
+                                      const Preparation& preparation);
+
+/// Normalises a Fast R-CNN's targets by those of `train`, which must have proposals.
+void fit_region_targets(FastRcnn& detector, const Dataset& train, const Preparation& preparation);
+
 /// A FasterRcnn, or a FastRcnn whose targets are normalised by those of `train`, which must have
 /// proposals then. Weights are drawn from default_random().
 /// Throws std::invalid_argument for options out of range and a dataset without boxes.
@@ -71,9 +81,11 @@ std::shared_ptr<Detector> make_region_detector(const RegionRecipe& recipe, const
 /// validation  measured at four points of the run, or null
 /// out         where checkpoint and log go, see TrainerOptions; empty: nowhere
 /// resume      go on from the checkpoint in `out`
+/// on_validation  see TrainerOptions
 TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& recipe,
                                       const Preparation& preparation, const Dataset& train,
                                       const Dataset* validation = nullptr,
-                                      const std::filesystem::path& out = {}, bool resume = false);
+                                      const std::filesystem::path& out = {}, bool resume = false,
+                                      const ValidationHook& on_validation = {});
 
 }  // namespace boxgrad::detection

@@ -6,9 +6,7 @@
 
 #include "core/check.h"
 #include "detection/data/in_memory.h"
-#include "detection/data/transforms.h"
 #include "detection/models/face_trunk.h"
-#include "detection/models/mobilenet_v1.h"
 #include "detection/training/photo_fit.h"
 #include "layers/adamw.h"
 #include "layers/batch_norm.h"
@@ -30,19 +28,6 @@ void check_recipe(const SsdRecipe& r) {
         r.crop_chance);
 }
 
-/// The steps of augmentation, all of which leave a picture at the size that it has.
-Transform augmentation(const SsdRecipe& recipe) {
-  const Transform crop = [chance = recipe.crop_chance](Sample sample, Random& random) {
-    if (!random.bernoulli(chance)) return sample;
-    return resize(random_crop(sample, random), sample.image.width(), sample.image.height());
-  };
-  const Transform light = [b = recipe.brightness, c = recipe.contrast](Sample sample,
-                                                                       Random& random) {
-    return jitter_brightness_contrast(sample, random, b, c);
-  };
-  return chain({random_flips(recipe.vertical_flips), crop, light});
-}
-
 }  // namespace
 
 Preparation ssd_preparation(const SsdRecipe& recipe, const Dataset& train) {
@@ -51,44 +36,59 @@ Preparation ssd_preparation(const SsdRecipe& recipe, const Dataset& train) {
   return preparation;
 }
 
-std::shared_ptr<Ssd> make_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& train,
-                                        const Preparation& preparation) {
+DetectorSpec describe_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& train,
+                                    const Preparation& preparation) {
   check_recipe(recipe);
-  SsdOptions options{.num_classes = static_cast<std::int64_t>(train.class_names().size())};
-  options.postprocess.nms_iou = recipe.nms_iou;
+  DetectorSpec spec{.model = "ssd-mobilenet",
+                    .classes = train.class_names(),
+                    .longer_px = recipe.longer_px,
+                    .multiple_px = preparation.batch.multiple_px,
+                    .mean = preparation.batch.mean,
+                    .std = preparation.batch.std,
+                    .tensorflow_trunk = !recipe.pretrained.empty()};
+  spec.answers.nms_iou = recipe.nms_iou;
   std::array<AnchorLevel, kMaps.size()> levels;
   for (const BoxSize& size : fitting_anchors(train, preparation, recipe.anchor_sides, true)) {
     std::size_t k = 0;
     while (std::sqrt(size.width * size.height) > kMaps[k].largest_px) ++k;
     levels[k].sizes.push_back(size);
   }
-  std::vector<std::string> outputs;
   for (std::size_t k = 0; k < kMaps.size(); ++k)
     if (!levels[k].sizes.empty()) {
       levels[k].stride_px = kMaps[k].stride_px;
-      options.levels.push_back(levels[k]);
-      outputs.push_back(kMaps[k].layer);
+      spec.anchors.push_back(levels[k]);
+      spec.maps.push_back(kMaps[k].layer);
     }
-  std::shared_ptr<MobileNetV1> trunk;
-  if (recipe.pretrained.empty()) {
-    trunk = std::make_shared<MobileNetV1>(MobileNetV1Options{.outputs = outputs});
-  } else {
-    trunk = load_face_trunk(recipe.pretrained, outputs);
-    trunk->visit([](const std::string&, nn::Module& module) {
-      if (auto* norm = dynamic_cast<nn::BatchNorm2d*>(&module)) {
-        norm->frozen = true;
-        norm->set_requires_grad(false);
-      }
-    });
-    if (recipe.trunk == Trunk::frozen) trunk->set_requires_grad(false);
-  }
-  return std::make_shared<Ssd>(trunk, options);
+  return spec;
+}
+
+void settle_trunk(Detector& detector, const SsdRecipe& recipe) {
+  if (recipe.pretrained.empty()) return;
+  nn::Module* trunk = detector.find("backbone");
+  check(trunk != nullptr, "settle_trunk: the detector has no backbone");
+  trunk->visit([](const std::string&, nn::Module& module) {
+    if (auto* norm = dynamic_cast<nn::BatchNorm2d*>(&module)) {
+      norm->frozen = true;
+      norm->set_requires_grad(false);
+    }
+  });
+  if (recipe.trunk == Trunk::frozen) trunk->set_requires_grad(false);
+}
+
+std::shared_ptr<Ssd> make_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& train,
+                                        const Preparation& preparation) {
+  const auto model = std::dynamic_pointer_cast<Ssd>(
+      make_detector(describe_ssd_mobilenet(recipe, train, preparation)));
+  if (!recipe.pretrained.empty()) fill_from_face_trunk(*model->find("backbone"), recipe.pretrained);
+  settle_trunk(*model, recipe);
+  return model;
 }
 
 TrainingSummary train_ssd_mobilenet(Detector& detector, const SsdRecipe& recipe,
                                     const Preparation& preparation, const Dataset& train_set,
                                     const Dataset* validation, std::int64_t looks,
-                                    const std::filesystem::path& out, bool resume) {
+                                    const std::filesystem::path& out, bool resume,
+                                    const ValidationHook& on_validation) {
   check_recipe(recipe);
   const InMemory photos(train_set, {.resize = preparation.resize});
   const double trunk = recipe.pretrained.empty() ? 1 : recipe.trunk_rate / recipe.rate;
@@ -113,8 +113,11 @@ TrainingSummary train_ssd_mobilenet(Detector& detector, const SsdRecipe& recipe,
                        ", \"longer_px\": ", recipe.longer_px, ", \"vertical_flips\": ",
                        recipe.vertical_flips, ", \"batch_size\": ", recipe.batch_size,
                        ", \"rate\": ", recipe.rate, ", \"trunk_rate\": ", recipe.trunk_rate,
-                       ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}")};
-  return train(detector, optimizer, photos, augmentation(recipe), preparation, options, validation);
+                       ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}"),
+      .on_validation = on_validation};
+  const Transform augmentation = photo_augmentation(recipe.vertical_flips, recipe.crop_chance,
+                                                    recipe.brightness, recipe.contrast);
+  return train(detector, optimizer, photos, augmentation, preparation, options, validation);
 }
 
 }  // namespace boxgrad::detection

@@ -7,6 +7,7 @@
 
 #include "detection/data/dataset.h"
 #include "detection/data/preparation.h"
+#include "detection/models/detector_spec.h"
 #include "detection/models/ssd.h"
 #include "detection/training/trainer.h"
 
@@ -52,13 +53,20 @@ struct SsdRecipe {
 /// Sides are multiples of 32, with which TensorFlow's padding is the same for every picture.
 Preparation ssd_preparation(const SsdRecipe& recipe, const Dataset& train);
 
-/// Which map of MobileNet v1 carries anchors of a size: block5 (stride 8) up to 40 px, block11 (16)
-/// up to 96 px, block13 (32) larger ones. A map without anchors is left out, and the network ends
-/// with the last one that has some.
-/// Throws std::invalid_argument for an option out of range, a dataset without boxes, and a
-/// package that is not there or damaged. New weights are drawn from default_random().
+/// The network that fits the photos. Which map of MobileNet v1 carries anchors of a size: block5
+/// (stride 8) up to 40 px, block11 (16) up to 96 px, block13 (32) larger ones. A map without
+/// anchors is left out, and the network ends with the last one that has some. Throws
+/// std::invalid_argument for an option out of range and a dataset without boxes.
+DetectorSpec describe_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& train,
+                                    const Preparation& preparation);
+
+/// The network itself, with the pretrained trunk if there is one; other weights are drawn from
+/// default_random(). Throws also for a package that is not there or damaged.
 std::shared_ptr<Ssd> make_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& train,
                                         const Preparation& preparation);
+
+/// Freezes of a pretrained trunk what the recipe wants frozen: its batch norm, or all of it.
+void settle_trunk(Detector& detector, const SsdRecipe& recipe);
 
 /// Trains it. Pictures are decoded once and kept at the network's size while they take no more than
 /// a gigabyte (InMemory).
@@ -66,9 +74,11 @@ std::shared_ptr<Ssd> make_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& 
 /// validation  measured at `looks` points of the run, or null
 /// out         where checkpoint and log go, see TrainerOptions; empty: nowhere
 /// resume      go on from the checkpoint in `out`
+/// on_validation  see TrainerOptions
 TrainingSummary train_ssd_mobilenet(Detector& detector, const SsdRecipe& recipe,
                                     const Preparation& preparation, const Dataset& train,
                                     const Dataset* validation = nullptr, std::int64_t looks = 5,
-                                    const std::filesystem::path& out = {}, bool resume = false);
+                                    const std::filesystem::path& out = {}, bool resume = false,
+                                    const ValidationHook& on_validation = {});
 
 }  // namespace boxgrad::detection

@@ -278,12 +278,13 @@ class Run {
     pause_clock();
     average_.swap();
     const Answers answers = detect_all(detector_, *validation_, preparation_, images);
-    average_.swap();
     const EvaluationResult result =
         evaluate_detections(answers.detections, answers.targets,
                             static_cast<std::int64_t>(validation_->class_names().size()));
     log_.validations.push_back(
         {iteration_, seconds_, result.mean_ap.value_or(0), result.class_agnostic.ap.value_or(0)});
+    if (options_.on_validation) options_.on_validation(log_.validations.back());
+    average_.swap();
     if (running) resume_clock();
   }
 
@@ -316,6 +317,7 @@ class Run {
     add_prefixed(c.tensors, "average/", average_.state_dict());
     save_checkpoint(options_.out, c);
     write_file_atomically(options_.out / "log.csv", log_.to_csv());
+    write_file_atomically(options_.out / "log.jsonl", log_.to_json_lines());
     if (running) resume_clock();
   }
 

@@ -14,6 +14,8 @@
 
 namespace boxgrad::detection {
 
+using ValidationHook = std::function<void(const ValidationRecord& found)>;
+
 struct TrainerOptions {
   std::int64_t iterations = 1000;  ///< steps in all
   /// If > 0: the run takes so long, validation and checkpoints included. The first steps are timed
@@ -42,6 +44,9 @@ struct TrainerOptions {
   /// Called behind every step with the number of steps done and the step's loss, for recorders
   /// (RegionRecorder). It may look at the detector and must leave it as it is.
   std::function<void(std::int64_t iteration, const DetectorLoss& loss)> on_step = {};
+  /// Called behind every look at the validation set, while the weights that were looked at (their
+  /// mean, if one is kept) stand in the detector: to save the best ones. It must leave them.
+  ValidationHook on_validation = {};
 };
 
 /// What a training ended as.

@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <iostream>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/json_fields.h"
+#include "core/program.h"
+#include "core/progress.h"
+#include "core/report.h"
+#include "detection/cli/photos_for.h"
+#include "detection/cli/subcommand.h"
+#include "detection/coco_evaluation.h"
+#include "detection/training/run_folder.h"
+#include "detection/training/run_report.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+using Path = std::filesystem::path;
+using Figures = std::vector<std::pair<std::string, std::optional<double>>>;
+
+struct EvalSettings {
+  Path run, out;
+  std::string data, split, style = "coco";
+  bool best = false;
+};
+
+/// One figure of each kind for all classes together, and of each class.
+struct FigureTable {
+  Figures all;
+  std::vector<Figures> classes;
+};
+
+FigureTable coco_figures(const Answers& answers, std::int64_t classes) {
+  const CocoResult result = evaluate_coco(answers.detections, answers.targets, classes);
+  FigureTable table{.all = result.all.named(), .classes = {}};
+  for (const CocoFigures& own : result.classes) table.classes.push_back(own.named());
+  return table;
+}
+
+/// AP50 as VOC has it since 2010, and as in 2007.
+FigureTable voc_figures(const Answers& answers, std::int64_t classes) {
+  FigureTable table{.all = {}, .classes = std::vector<Figures>(static_cast<std::size_t>(classes))};
+  for (const auto& [name, method] :
+       {std::pair("AP50", ApMethod::area), std::pair("AP50_11_points", ApMethod::eleven_point)}) {
+    const EvaluationResult result =
+        evaluate_detections(answers.detections, answers.targets, classes, {.method = method});
+    table.all.emplace_back(name, result.mean_ap);
+    for (std::size_t k = 0; k < table.classes.size(); ++k)
+      table.classes[k].emplace_back(name, result.classes[k].ap);
+    if (method == ApMethod::area)
+      table.all.emplace_back("AP50_any_class", result.class_agnostic.ap);
+  }
+  return table;
+}
+
+/// The columns that tell classes apart; all twelve would not fit into a line.
+bool is_column(const std::string& name) {
+  return name == "AP" || name == "AP50" || name == "AP75" || name == "AP50_11_points" ||
+         name == "AR100";
+}
+
+void print_table(const FigureTable& table, const EvaluationResult& evaluation,
+                 const std::vector<std::string>& names) {
+  std::size_t widest = 5;
+  for (const std::string& name : names) widest = std::max(widest, name.size());
+  std::cout << std::left << std::setw(static_cast<int>(widest)) << "class" << std::right
+            << std::setw(8) << "truths";
+  for (const auto& [name, figure] : table.classes.front())
+    if (is_column(name)) std::cout << "  " << std::setw(6) << name;
+  std::cout << "\n";
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    std::cout << std::left << std::setw(static_cast<int>(widest)) << names[k] << std::right
+              << std::setw(8) << evaluation.classes[k].num_truths;
+    for (const auto& [name, figure] : table.classes[k])
+      if (is_column(name))
+        std::cout << "  " << std::setw(std::max(6, static_cast<int>(name.size())))
+                  << figure_text(figure);
+    std::cout << "\n";
+  }
+  for (const auto& [name, figure] : table.all)
+    std::cout << name << " " << figure_text(figure) << "\n";
+}
+
+void figure_fields(JsonFields& io, const Figures& figures) {
+  for (const auto& [name, figure] : figures) {
+    if (!figure) continue;
+    double value = *figure;
+    io.number(name, value, 0, 1);
+  }
+}
+
+/// What is printed, for programs. A figure that is about nothing is left out.
+std::string eval_metrics(const FigureTable& table, const std::vector<std::string>& names,
+                         EvalSettings settings, std::int64_t photos, double ms) {
+  return write_json([&](JsonFields& io) {
+    figure_fields(io, table.all);
+    io.object("classes", [&](JsonFields& classes) {
+      for (std::size_t k = 0; k < names.size(); ++k)
+        classes.object(names[k], [&](JsonFields& own) { figure_fields(own, table.classes[k]); });
+    });
+    std::string run = settings.run.string();
+    io.text("run", run);
+    io.text("data", settings.data);
+    io.text("split", settings.split);
+    io.text("style", settings.style);
+    io.integer("photos", photos, 0, photos);
+    io.number("ms_per_photo", ms, 0, 1e9);
+  });
+}
+
+std::string split_to_measure(const EvalSettings& settings) {
+  if (!settings.split.empty()) return settings.split;
+  for (const char* split : {"test", "val"})
+    if (has_split(settings.data, split)) return split;
+  throw std::invalid_argument(concat("--split: ", settings.data,
+                                     " has neither \"test\" nor \"val\"; name what to measure"));
+}
+
+void eval_run(EvalSettings settings) {
+  check(!settings.run.empty(), "name the run's folder (boxgrad eval --help)");
+  check(!settings.data.empty(), "--data: name the folder of photos");
+  TrainedDetector trained = load_run(settings.run, settings.best);
+  say_how_it_is_split(settings.data);
+  settings.split = split_to_measure(settings);
+  const std::vector<std::string>& names = trained.spec.classes;
+  const auto photos = photos_for(settings.data, settings.split, names);
+  if (settings.out.empty())
+    settings.out =
+        (std::filesystem::is_directory(settings.run) ? settings.run : settings.run.parent_path()) /
+        ("eval_" + settings.split);
+  const auto proposed =
+      with_proposals(trained.spec, *photos, settings.out / "proposals", settings.split);
+  const Dataset& asked = proposed ? static_cast<const Dataset&>(*proposed) : *photos;
+
+  RunResult result;
+  Progress progress("photos", asked.size());
+  result.answers = detect_all(*trained.detector, asked, trained.preparation, -1, 1,
+                              [&](std::int64_t done) { progress.update(done); });
+  const double ms = 1e3 * progress.seconds() / static_cast<double>(asked.size());
+  progress.clear();
+  const auto classes = static_cast<std::int64_t>(names.size());
+  result.evaluation =
+      evaluate_detections(result.answers.detections, result.answers.targets, classes);
+  const FigureTable table = settings.style == "coco" ? coco_figures(result.answers, classes)
+                                                     : voc_figures(result.answers, classes);
+  print_table(table, result.evaluation, names);
+  std::cout << std::lround(ms) << " ms a photo\n";
+
+  std::filesystem::create_directories(settings.out);
+  write_file_atomically(settings.out / "metrics.json",
+                        eval_metrics(table, names, settings, asked.size(), ms));
+  result.class_names = names;
+  result.parameters = trained.detector->parameter_count();
+  Report report(trained.spec.model + " on " + settings.split, settings.data);
+  add_run_sections(report, result, asked, settings.out);
+  report.write(settings.out / "index.html");
+  std::cout << "pictures: " << (settings.out / "index.html").string() << "\n";
+}
+
+}  // namespace
+
+int run_eval(int argc, char** argv) {
+  Program program({.name = "boxgrad eval",
+                   .about = "Measures a trained detector on annotated photos.",
+                   .out = false,
+                   .quick = false,
+                   .examples = "Examples:\n"
+                               "  boxgrad eval out/cells --data photos\n"
+                               "  boxgrad eval out/cells --data photos --split val --style voc\n"
+                               "  boxgrad eval out/cells --data photos --best\n"});
+  EvalSettings settings;
+  program.option("run", settings.run, "a run's folder, or its weights (.safetensors)");
+  program.option("--data", settings.data, "a folder annotated like PASCAL VOC or COCO");
+  program.option("--split", settings.split, "the list to measure on (test, else val)");
+  program.choice("--style", settings.style, {"coco", "voc"}, "whose figures");
+  program.flag("--best", settings.best, "the weights of the best look during training");
+  program.option("--out", settings.out, "where figures and pictures go (RUN/eval_SPLIT)");
+  return program.run(argc, argv, [&] { eval_run(settings); });
+}
+
+}  // namespace boxgrad::detection

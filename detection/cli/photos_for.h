@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "detection/data/photo_dataset.h"
+
+namespace boxgrad::detection {
+
+/// The photos of a split of a user's folder, after saying on standard output what they are and what
+/// is wrong with them: "train: 205 images, ...".
+///
+/// classes   those that a network knows; empty: those of the folder
+/// throws    what open_photos() throws; std::invalid_argument when no object is of such a class
+std::unique_ptr<PhotoDataset> photos_for(const std::string& folder, const std::string& split,
+                                         const std::vector<std::string>& classes);
+
+/// Whether "train" and "val" of a folder have to be cut, as it has neither lists nor folders of its
+/// own. What is cut is a function of the folder alone, and said once by say_how_it_is_split().
+bool is_cut(const std::string& folder);
+void say_how_it_is_split(const std::string& folder);
+/// Whether photos_for() will find this split.
+bool has_split(const std::string& folder, const std::string& split);
+
+/// "0.915", or "n/a" for a figure that is about nothing.
+std::string figure_text(const std::optional<double>& figure);
+
+}  // namespace boxgrad::detection

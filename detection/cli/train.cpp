@@ -1,0 +1,249 @@
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <limits>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/program.h"
+#include "core/random.h"
+#include "core/report.h"
+#include "core/stopwatch.h"
+#include "detection/cli/photos_for.h"
+#include "detection/cli/subcommand.h"
+#include "detection/coco_evaluation.h"
+#include "detection/training/checkpoint.h"
+#include "detection/training/memory_estimate.h"
+#include "detection/training/run_folder.h"
+#include "detection/training/run_report.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+using Path = std::filesystem::path;
+
+struct TrainSettings {
+  std::string model, data, train_split, val_split;
+  Path pretrained, config, out, resume;
+  double minutes = 0, epochs = 0;
+  bool vertical_flips = false;
+};
+
+/// The options that a run of its own config has no say in.
+void check_resume_options(const Program& program) {
+  for (const char* option : {"--model", "--data", "--train", "--val", "--pretrained", "--config",
+                             "--out", "--minutes", "--epochs", "--seed"})
+    check(!program.given(option), "--resume goes on with what the run's ", kConfigFile, " says; ",
+          option, " cannot be changed");
+}
+
+/// What the command line and a --config say together.
+RunConfig new_config(const Program& program, const TrainSettings& settings) {
+  std::string models;
+  for (const std::string& name : detector_models()) models += (models.empty() ? "" : ", ") + name;
+  check(!settings.model.empty() || !settings.config.empty(), "--model: name one of ", models);
+  RunConfig config;
+  if (settings.config.empty()) {
+    config.recipe = PhotoRecipe::of(settings.model);
+    config.recipe.minutes() = 5;
+  } else {
+    config = read_user_config(settings.config, settings.model);
+  }
+  PhotoRecipe& recipe = config.recipe;
+  if (!settings.data.empty()) config.data = settings.data;
+  check(!config.data.empty(), "--data: name the folder of photos");
+  if (program.given("--train")) config.train_split = settings.train_split;
+  if (program.given("--val")) config.val_split = settings.val_split;
+  if (!settings.pretrained.empty()) recipe.pretrained = settings.pretrained;
+  check(!(program.given("--minutes") && program.given("--epochs")),
+        "--minutes and --epochs exclude each other");
+  if (program.given("--minutes")) recipe.minutes() = settings.minutes;
+  check(program.seed() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()),
+        "--seed: the command takes seeds up to 2^63 - 1");
+  if (program.given("--seed")) recipe.seed() = program.seed();
+  if (settings.vertical_flips)
+    std::visit([](auto& r) { r.vertical_flips = true; }, recipe.settings);
+  return config;
+}
+
+/// Steps instead of minutes where the command line counts epochs, or wants to be quick.
+void set_length(const Program& program, const TrainSettings& settings, std::int64_t photos,
+                PhotoRecipe& recipe) {
+  if (program.given("--epochs")) {
+    recipe.minutes() = 0;
+    recipe.iterations() = std::max<std::int64_t>(
+        1, std::llround(std::ceil(settings.epochs * static_cast<double>(photos) /
+                                  static_cast<double>(recipe.batch_size()))));
+  } else if (program.quick()) {
+    recipe.minutes() = 0;
+    recipe.iterations() = 4;
+  }
+}
+
+std::int64_t peak_megabytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss >> 10;
+}
+
+/// The best AP50 of the looks that a run had so far.
+double best_so_far(const Path& run) {
+  double best = -1;
+  if (const auto checkpoint = load_checkpoint(run))
+    for (const ValidationRecord& look : checkpoint->log.validations)
+      best = std::max(best, look.ap50);
+  return best;
+}
+
+/// Figures, pictures and curves of the end.
+void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
+                   const TrainingSummary& summary, const Dataset& asked, const Dataset& learned,
+                   const std::string& split, const Path& out) {
+  RunResult result;
+  result.training = summary;
+  const Stopwatch watch;
+  result.answers = detect_all(*trained.detector, asked, trained.preparation, -1, 1);
+  const double ms = 1e3 * watch.seconds() / static_cast<double>(asked.size());
+  result.class_names = trained.spec.classes;
+  const auto classes = static_cast<std::int64_t>(result.class_names.size());
+  result.evaluation =
+      evaluate_detections(result.answers.detections, result.answers.targets, classes);
+  const CocoResult coco = evaluate_coco(result.answers.detections, result.answers.targets, classes);
+  result.parameters = trained.detector->parameter_count();
+  result.batch_size = recipe.batch_size();
+  result.figures = {{"ms_per_image", ms}};
+  for (const auto& [name, figure] : coco.all.named())
+    if (figure) result.figures.emplace_back("coco_" + name, *figure);
+  write_file_atomically(out / "metrics.json", metrics_json(result));
+
+  std::cout << "on " << split << ": AP " << figure_text(coco.all.ap) << ", AP50 "
+            << figure_text(coco.all.ap50);
+  for (std::size_t k = 0; k < result.class_names.size() && k < 10; ++k)
+    std::cout << (k == 0 ? " (" : ", ") << result.class_names[k] << " "
+              << figure_text(coco.classes[k].ap50);
+  std::cout << (classes > 10 ? ", ...)\n" : ")\n");
+
+  std::filesystem::create_directories(out / "images");
+  truth_sheet(learned, 12).write_png(out / "images/photos.png");
+  Report report(trained.spec.model, "figures on " + split);
+  add_run_sections(report, result, asked, out);
+  report.section("What it learned from").picture({"images/photos.png", "Photos and their boxes."});
+  report.section("Settings").preformatted(read_text_file(out / kConfigFile, 1 << 24));
+  report.write(out / "index.html");
+}
+
+void train_run(const Program& program, const TrainSettings& settings) {
+  const bool resume = !settings.resume.empty();
+  if (resume) check_resume_options(program);
+  check(!resume || is_run_folder(settings.resume), "--resume: ", settings.resume,
+        " is no run's folder: it has no ", kConfigFile);
+  RunConfig config =
+      resume ? load_run_config(settings.resume / kConfigFile) : new_config(program, settings);
+  PhotoRecipe& recipe = config.recipe;
+  Path out = resume ? settings.resume : settings.out;
+  if (out.empty()) out = Path("out") / recipe.model;
+  check(resume || !is_run_folder(out), "--out: ", out, " holds a run already; boxgrad train ",
+        "--resume goes on with it, or name another folder");
+
+  say_how_it_is_split(config.data);
+  const auto photos =
+      photos_for(config.data, config.train_split,
+                 config.detector ? config.detector->classes : std::vector<std::string>());
+  std::unique_ptr<PhotoDataset> val_photos;
+  if (has_split(config.data, config.val_split))
+    val_photos = photos_for(config.data, config.val_split, photos->class_names());
+  else
+    std::cout
+        << "there is no \"" << config.val_split
+        << "\": nothing is measured along the way, and in the end the photos it learned from\n";
+  if (!resume) set_length(program, settings, photos->size(), recipe);
+
+  // The network: measured on the photos, unless the config has one.
+  manual_seed(recipe.seed());
+  if (!config.detector) config.detector = describe(recipe, *photos);
+  const DetectorSpec& spec = *config.detector;
+  const auto detector = make_detector(spec);
+  const auto learned = with_proposals(spec, *photos, out / "proposals", config.train_split);
+  const auto looked =
+      val_photos ? with_proposals(spec, *val_photos, out / "proposals", config.val_split) : nullptr;
+  const Dataset& train_set = learned ? static_cast<const Dataset&>(*learned) : *photos;
+  const Dataset* val_set = looked ? static_cast<const Dataset*>(looked.get()) : val_photos.get();
+  if (resume) {
+    settle(*detector, recipe);
+  } else {
+    const std::string taken = start(*detector, recipe, spec, train_set);
+    std::cout << "starts from " << (taken.empty() ? "random weights" : taken) << "\n";
+    std::filesystem::create_directories(out);
+    save_run_config(out / kConfigFile, config);
+  }
+  std::cout << spec.model << ": " << detector->parameter_count() << " parameters, photos of "
+            << spec.longer_px << " px\n";
+  for (const AnchorLevel& level : spec.anchors) {
+    std::cout << "  stride " << level.stride_px << " px, anchors";
+    for (const BoxSize& size : level.sizes)
+      std::cout << " " << std::lround(size.width) << "x" << std::lround(size.height);
+    std::cout << "\n";
+  }
+  std::cout << "memory: "
+            << estimate_memory(spec, train_set, recipe.batch_size(), val_set != nullptr).text()
+            << "\n"
+            << std::flush;
+
+  double best = resume ? best_so_far(out) : -1;
+  const auto keep_best = [&](const ValidationRecord& look) {
+    if (look.ap50 <= best) return;
+    best = look.ap50;
+    save_trained(out / kBestFile, *detector, spec);
+  };
+  const TrainingSummary summary = train_on_photos(*detector, recipe, spec, train_set, val_set,
+                                                  program.quick() ? 1 : 5, out, resume, keep_best);
+  if (summary.interrupted)
+    throw std::runtime_error(concat("interrupted after ", summary.iterations, " of ",
+                                    summary.total_iterations, " steps; boxgrad train --resume ",
+                                    out.string(), " goes on from there"));
+  save_trained(out / kModelFile, *detector, spec);
+  std::cout << summary.iterations << " steps of " << recipe.batch_size() << " photos in "
+            << std::lround(summary.seconds) << " s";
+  if (recipe.minutes() > 0) std::cout << " of " << std::lround(60 * recipe.minutes()) << " s";
+  std::cout << ", " << peak_megabytes() << " MB at the most\n";
+  write_results({spec, detector, preparation_of(spec)}, recipe, summary,
+                val_set != nullptr ? *val_set : train_set, *photos,
+                val_set != nullptr ? config.val_split : config.train_split, out);
+  std::cout << "run: " << out.string() << ", pictures: " << (out / "index.html").string() << "\n";
+}
+
+}  // namespace
+
+int run_train(int argc, char** argv) {
+  Program program(
+      {.name = "boxgrad train",
+       .about = "Trains a detector on a folder of annotated photos.",
+       .out = false,
+       .examples =
+           "Examples:\n"
+           "  boxgrad train --model ssd-mobilenet --data photos --pretrained out/face-api/package\n"
+           "  boxgrad train --model faster-rcnn --data photos --minutes 10 --out out/cells\n"
+           "  boxgrad train --resume out/cells\n"
+           "  boxgrad train --config out/cells/config.json --data photos --out out/again\n"});
+  TrainSettings settings;
+  settings.train_split = "train";
+  settings.val_split = "val";
+  program.choice("--model", settings.model, detector_models(), "what to train");
+  program.option("--data", settings.data, "a folder annotated like PASCAL VOC or COCO");
+  program.option("--train", settings.train_split, "the list to learn from");
+  program.option("--val", settings.val_split, "the list that AP is followed on");
+  program.option("--pretrained", settings.pretrained,
+                 "start from the package of make faces (ssd-mobilenet), a run or .safetensors");
+  program.option("--minutes", settings.minutes, "training time (5 without --epochs)", 0.01, 1e6);
+  program.option("--epochs", settings.epochs, "passes over the photos instead", 0.001, 1e6);
+  program.flag("--vertical-flips", settings.vertical_flips, "photos have no up and down");
+  program.option("--config", settings.config, "settings: a run's config.json, or some of its keys");
+  program.option("--out", settings.out, "the run's folder (out/MODEL)");
+  program.option("--resume", settings.resume, "go on with the run in this folder");
+  return program.run(argc, argv, [&] { train_run(program, settings); });
+}
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,114 @@
+#include "detection/training/dense_recipe.h"
+
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include "core/check.h"
+#include "detection/data/in_memory.h"
+#include "detection/models/retinanet.h"
+#include "detection/training/photo_fit.h"
+#include "layers/adamw.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+struct DenseMap {
+  const char* layer;
+  Scalar stride_px, largest_px;  ///< of the anchors' sides
+};
+constexpr std::array kDenseMaps{DenseMap{"stage3", 8, 40}, DenseMap{"stage4", 16, 96},
+                                DenseMap{"stage5", 32, 1e9}};
+
+void check_recipe(const DenseRecipe& r) {
+  check(r.rate > 0 && r.trunk_rate > 0, "DenseRecipe: rate and trunk_rate must be > 0, got ",
+        r.rate, " and ", r.trunk_rate);
+  check(r.crop_chance >= 0 && r.crop_chance <= 1,
+        "DenseRecipe: crop_chance must be in [0, 1], got ", r.crop_chance);
+  check(!r.focal || (r.anchor_sides >= 3 && r.anchor_sides % 3 == 0),
+        "DenseRecipe: RetinaNet's anchor_sides must be a multiple of 3, got ", r.anchor_sides);
+}
+
+}  // namespace
+
+Preparation dense_preparation(const DenseRecipe& recipe, const Dataset& train) {
+  return photo_preparation(train, recipe.longer_px, 32);
+}
+
+DetectorSpec describe_dense_detector(const DenseRecipe& recipe, const Dataset& train,
+                                     const Preparation& preparation) {
+  check_recipe(recipe);
+  DetectorSpec spec{.model = recipe.focal ? "retinanet" : "ssd-small",
+                    .classes = train.class_names(),
+                    .longer_px = recipe.longer_px,
+                    .multiple_px = preparation.batch.multiple_px,
+                    .mean = preparation.batch.mean,
+                    .std = preparation.batch.std,
+                    .channels = recipe.channels,
+                    .tower_depth = recipe.tower_depth};
+  if (recipe.focal) {
+    spec.box_weights = kUnitBoxWeights;
+    spec.answers = RetinaNetOptions().postprocess;
+    spec.answers.score_threshold = 0.02;  // AP looks at the whole curve
+  }
+  spec.answers.nms_iou = recipe.nms_iou;
+  const std::vector<BoxSize> sizes = fitting_anchors(train, preparation, recipe.anchor_sides, true);
+  std::array<AnchorLevel, kDenseMaps.size()> levels;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    std::size_t k = 0;
+    if (recipe.focal) {
+      // The sides of each ratio come in a row, ascending.
+      const auto sides = static_cast<std::size_t>(recipe.anchor_sides);
+      k = i % sides / (sides / kDenseMaps.size());
+    } else {
+      while (std::sqrt(sizes[i].width * sizes[i].height) > kDenseMaps[k].largest_px) ++k;
+    }
+    levels[k].sizes.push_back(sizes[i]);
+  }
+  for (std::size_t k = 0; k < kDenseMaps.size(); ++k)
+    if (!levels[k].sizes.empty()) {
+      levels[k].stride_px = kDenseMaps[k].stride_px;
+      spec.anchors.push_back(levels[k]);
+      spec.maps.push_back(kDenseMaps[k].layer);
+    }
+  return spec;
+}
+
+TrainingSummary train_dense_detector(Detector& detector, const DenseRecipe& recipe,
+                                     const Preparation& preparation, const Dataset& train_set,
+                                     const Dataset* validation, std::int64_t looks,
+                                     const std::filesystem::path& out, bool resume,
+                                     const ValidationHook& on_validation) {
+  check_recipe(recipe);
+  const InMemory photos(train_set, {.resize = preparation.resize});
+  nn::AdamWOptions adam{
+      .rate = recipe.rate, .beta2 = 0.99, .weight_decay = recipe.weight_decay, .groups = {}};
+  if (recipe.focal)
+    adam.groups = {
+        {.pattern = "backbone[.]body[.].*[.]bias", .rate = recipe.trunk_rate, .decay = 0},
+        {.pattern = "backbone[.]body[.].*", .rate = recipe.trunk_rate}};
+  adam.groups.push_back({.pattern = ".*[.]bias", .decay = 0});
+  nn::AdamW optimizer(detector, adam);
+  const TrainerOptions options{
+      .iterations = recipe.iterations,
+      .minutes = recipe.minutes,
+      .batch_size = recipe.batch_size,
+      .seed = recipe.seed,
+      .schedule = warm_cosine,
+      .average_decay = recipe.average_decay,
+      .validations = looks,
+      .out = out,
+      .resume = resume,
+      .config = concat("{\"focal\": ", recipe.focal, ", \"longer_px\": ", recipe.longer_px,
+                       ", \"vertical_flips\": ", recipe.vertical_flips,
+                       ", \"batch_size\": ", recipe.batch_size, ", \"rate\": ", recipe.rate,
+                       ", \"trunk_rate\": ", recipe.trunk_rate, ", \"seed\": ", recipe.seed,
+                       ", \"images\": ", train_set.size(), "}"),
+      .on_validation = on_validation};
+  const Transform augmentation = photo_augmentation(recipe.vertical_flips, recipe.crop_chance,
+                                                    recipe.brightness, recipe.contrast);
+  return train(detector, optimizer, photos, augmentation, preparation, options, validation);
+}
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,89 @@
+#include "detection/training/memory_estimate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/check.h"
+#include "core/memory.h"
+#include "core/random.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+constexpr std::int64_t kLookPhotos = 32;  // detect_all()'s batch
+
+/// The largest of a few photos, so that the estimate is not that of a small one.
+Sample largest_photo(const Dataset& train, const Preparation& preparation) {
+  Sample largest;
+  const std::int64_t images = std::min<std::int64_t>(train.size(), 8);
+  for (std::int64_t k = 0; k < images; ++k) {
+    Sample sample = preparation.apply(train.get(k * train.size() / images));
+    if (sample.image.data().size() > largest.image.data().size() ||
+        (sample.image.data().size() == largest.image.data().size() &&
+         sample.target.labels.size() > largest.target.labels.size()))
+      largest = std::move(sample);
+  }
+  return largest;
+}
+
+/// Bytes of tensors at the peak of a step on `count` copies of a photo, weights left out.
+std::int64_t step_bytes(Detector& detector, const Sample& photo, int count,
+                        const BatchOptions& options, bool learn) {
+  const MemoryProfiler profiler;
+  const std::int64_t before = tensor_bytes();
+  {
+    const Batch batch =
+        collate(std::vector<Sample>(static_cast<std::size_t>(count), photo), options);
+    Random random;
+    if (learn)
+      detector.loss(batch, random).total.backward();
+    else
+      detector.detect(batch);
+  }
+  const std::vector<double> timeline = profiler.report().timeline;
+  return static_cast<std::int64_t>(*std::ranges::max_element(timeline)) - before;
+}
+
+std::int64_t megabytes(std::int64_t bytes) { return (bytes + (1 << 19)) >> 20; }
+
+}  // namespace
+
+std::string MemoryEstimate::text() const {
+  return concat("about ", megabytes(total()), " MB: ", megabytes(step), " for a step, ",
+                look > 0 ? concat(megabytes(look), " for a look at the validation photos, ") : "",
+                megabytes(weights), " for weights and optimiser, ", megabytes(photos),
+                " for photos");
+}
+
+MemoryEstimate estimate_memory(const DetectorSpec& spec, const Dataset& train,
+                               std::int64_t batch_size, bool looks, std::int64_t kept_bytes) {
+  const Random random = default_random();
+  const auto twin = make_detector(spec);
+  const Preparation preparation = preparation_of(spec);
+  const Sample photo = largest_photo(train, preparation);
+  const auto bytes_of = [&](std::int64_t batch, bool learn) {
+    twin->train(learn);
+    const auto bytes = [&](int count) {
+      return step_bytes(*twin, photo, count, preparation.batch, learn);
+    };
+    bytes(1);  // makes gradients and the kernels' working memory, which stay
+    const std::int64_t one = bytes(1), two = bytes(2);
+    return one + (batch - 1) * std::max<std::int64_t>(two - one, 0);
+  };
+  MemoryEstimate estimate;
+  estimate.step = bytes_of(batch_size, true);
+  if (looks)
+    estimate.look = bytes_of(kLookPhotos, false) +
+                    kLookPhotos * static_cast<std::int64_t>(train.get(0).image.data().size());
+  default_random() = random;
+
+  const std::int64_t bytes = static_cast<std::int64_t>(photo.image.data().size());
+  const std::int64_t input = bytes * static_cast<std::int64_t>(sizeof(Scalar));
+  estimate.weights = 5 * twin->parameter_count() * static_cast<std::int64_t>(sizeof(Scalar));
+  estimate.photos = std::min(kept_bytes, train.size() * bytes) + 4 * batch_size * input;
+  return estimate;
+}
+
+}  // namespace boxgrad::detection

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "detection/data/dataset.h"
+#include "detection/models/detector_spec.h"
+
+namespace boxgrad::detection {
+
+/// What a training will need at its peak, in bytes.
+struct MemoryEstimate {
+  std::int64_t weights = 0;  ///< with gradients, AdamW's two moments and the running mean: 5 copies
+  std::int64_t step = 0;     ///< what a batch leaves for backward(), and works with
+  /// What a look at the validation photos works with, 32 at a time. It comes on top of a step, of
+  /// which the C library keeps the freed blocks: they are of other sizes.
+  std::int64_t look = 0;
+  std::int64_t photos = 0;  ///< kept in memory at the network's size, and batches made ahead
+  std::int64_t program = 32 << 20;  ///< code, libraries, stacks
+  std::int64_t total() const { return program + weights + step + look + photos; }
+  /// "about 620 MB: 480 for a step, ..."
+  std::string text() const;
+};
+
+/// Measured, not guessed: one and two of the photos go through a network of the spec's kind
+/// forwards and backwards, and the difference is what each further one takes. The network is thrown
+/// away, and default_random() is as before.
+///
+/// looks       whether there are validation photos
+/// kept_bytes  of photos that the training keeps (InMemoryOptions)
+MemoryEstimate estimate_memory(const DetectorSpec& spec, const Dataset& train,
+                               std::int64_t batch_size, bool looks,
+                               std::int64_t kept_bytes = std::int64_t{1} << 30);
+
+}  // namespace boxgrad::detection

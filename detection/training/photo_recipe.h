@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "detection/models/detector_spec.h"
+#include "detection/proposals/proposal_cache.h"
+#include "detection/proposals/with_proposals.h"
+#include "detection/training/dense_recipe.h"
+#include "detection/training/region_recipe.h"
+#include "detection/training/ssd_recipe.h"
+#include "detection/training/trainer.h"
+
+namespace boxgrad::detection {
+
+/// The recipe of one of the command's five models: what it is described, started and trained by.
+/// The steps in order:
+///
+///   PhotoRecipe recipe = PhotoRecipe::of("ssd-small");
+///   const DetectorSpec spec = describe(recipe, photos);      // measures
+///   const auto detector = make_detector(spec);
+///   start(*detector, recipe, spec, photos);                  // pretrained weights, target sizes
+///   train_on_photos(*detector, recipe, spec, photos, ...);
+struct PhotoRecipe {
+  std::string model = {};
+  std::variant<SsdRecipe, RegionRecipe, DenseRecipe> settings = {};
+  /// Weights to start from: the face detector's package (ssd-mobilenet alone), a run's folder or a
+  /// file of weights. Empty: random ones.
+  std::filesystem::path pretrained = {};
+
+  /// With the defaults of a model. Throws std::invalid_argument when there is none of that name.
+  static PhotoRecipe of(const std::string& model);
+
+  /// What all recipes have.
+  std::int64_t& iterations();
+  double& minutes();
+  std::uint64_t& seed();
+  std::int64_t batch_size() const;
+  int longer_px() const;
+};
+
+/// All settings of a recipe as JSON; keys as the fields are called.
+void recipe_fields(JsonFields& io, PhotoRecipe& recipe);
+
+/// The network that fits the photos. Takes colours and the kind of trunk from what it starts from.
+/// Throws std::invalid_argument for settings out of range and photos without boxes.
+DetectorSpec describe(const PhotoRecipe& recipe, const Dataset& train);
+
+/// Fills what does not start from random weights, and freezes what the recipe wants frozen.
+/// `train` has proposals where the model needs them. Returns a line for people that says what was
+/// taken; "" for random weights.
+/// Throws std::invalid_argument when the weights are of another model, or nothing of them fits.
+std::string start(Detector& detector, const PhotoRecipe& recipe, const DetectorSpec& spec,
+                  const Dataset& train);
+
+/// Freezes what start() freezes, for a training that goes on.
+void settle(Detector& detector, const PhotoRecipe& recipe);
+
+/// Trains it; see train_ssd_mobilenet().
+TrainingSummary train_on_photos(Detector& detector, const PhotoRecipe& recipe,
+                                const DetectorSpec& spec, const Dataset& train,
+                                const Dataset* validation, std::int64_t looks,
+                                const std::filesystem::path& out, bool resume,
+                                const ValidationHook& on_validation = {});
+
+/// Of selective search, for each photo.
+inline constexpr std::int64_t kMostProposals = 2000;
+
+/// How a Fast R-CNN of such a spec gets its proposals.
+ProposalMethod proposal_method(const DetectorSpec& spec);
+/// `dataset` with proposals where the model needs them from outside, else null. They are kept in
+/// <cache>/<name>.safetensors. The dataset must outlive the result.
+std::unique_ptr<WithProposals> with_proposals(const DetectorSpec& spec, const Dataset& dataset,
+                                              const std::filesystem::path& cache,
+                                              const std::string& name);
+
+}  // namespace boxgrad::detection

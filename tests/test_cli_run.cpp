@@ -1,0 +1,261 @@
+// A run from its photos to its end: detection/cli/train.cpp, detection/cli/eval.cpp,
+// detection/cli/detect.cpp, detection/cli/compress.cpp, detection/cli/photos_for.cpp,
+// detection/training/run_folder.cpp, detection/training/memory_estimate.cpp.
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/files.h"
+#include "core/image.h"
+#include "detection/data/open_photos.h"
+#include "detection/models/detector_spec.h"
+#include "detection/training/memory_estimate.h"
+#include "detection/training/run_folder.h"
+#include "tests/bright_boxes.h"
+#include "tests/catch.h"
+#include "tests/cli.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Grey photos, 96 x 72, with one green and one red square each, annotated like VOC.
+void write_photos(const fs::path& folder, int count, bool lists) {
+  for (const char* part : {"Annotations", "JPEGImages", "ImageSets/Main"})
+    if (lists || std::string(part) != "ImageSets/Main") fs::create_directories(folder / part);
+  for (int i = 0; i < count; ++i) {
+    const std::string name = "photo" + std::to_string(i);
+    Image image(96, 72, Color{100, 100, 100});
+    std::string xml = "<annotation><filename>" + name + ".png</filename>" +
+                      "<size><width>96</width><height>72</height></size>";
+    for (int k = 0; k < 2; ++k) {
+      const int side = 16 + i % 5, x = 6 + 44 * k + i % 9, y = 10 + i % 7;
+      for (int h = y; h < y + side; ++h)
+        for (int w = x; w < x + side; ++w) image.pixel(w, h)[k] = 240;
+      xml += concat("<object><name>", k == 0 ? "red" : "green", "</name><bndbox><xmin>", x + 1,
+                    "</xmin><ymin>", y + 1, "</ymin><xmax>", x + side, "</xmax><ymax>", y + side,
+                    "</ymax></bndbox></object>");
+    }
+    image.write_png(folder / "JPEGImages" / (name + ".png"));
+    std::ofstream(folder / "Annotations" / (name + ".xml")) << xml << "</annotation>\n";
+    if (!lists) continue;
+    const char* list = i % 4 == 0 ? "val" : i % 4 == 1 ? "test" : "train";
+    std::ofstream(folder / "ImageSets/Main" / concat(list, ".txt"), std::ios::app) << name << "\n";
+  }
+}
+
+/// Small enough to learn in no time.
+fs::path write_small_config(const fs::path& folder, const std::string& model) {
+  nlohmann::json training = {{"longer_px", 64}, {"batch_size", 2}, {"iterations", 4}};
+  training["anchor_sides"] = 3;
+  if (model.find("rcnn") != std::string::npos)
+    training.update({{"channels", 4}, {"hidden", 16}, {"proposals", 20}, {"regions", 16}});
+  const fs::path file = folder / (model + ".json");
+  std::ofstream(file) << nlohmann::json{{"model", model}, {"training", training}};
+  return file;
+}
+
+CliOutcome succeeds(const std::vector<std::string>& arguments) {
+  CliOutcome outcome = boxgrad_command(arguments);
+  INFO(outcome.err);
+  CHECK(outcome.status == 0);
+  return outcome;
+}
+
+void fails(const std::vector<std::string>& arguments, const std::string& reason) {
+  const CliOutcome outcome = boxgrad_command(arguments);
+  INFO(outcome.out);
+  CHECK(outcome.status == 1);
+  CHECK_THAT(outcome.err, Catch::Contains("error: ") && Catch::Contains(reason));
+}
+
+nlohmann::json json_of(const fs::path& file) {
+  return nlohmann::json::parse(read_text_file(file, 1 << 24));
+}
+
+}  // namespace
+
+TEST_CASE("train, eval, detect, compress, info: every model on a small folder", "[cli][cli_run]") {
+  const CliFolder folder("run");
+  const fs::path photos = folder.path() / "photos";
+  write_photos(photos, 12, true);
+  for (const std::string& model : detector_models()) {
+    INFO(model);
+    const fs::path run = folder.path() / model;
+    const CliOutcome trained =
+        succeeds({"train", "--config", write_small_config(folder.path(), model).string(), "--data",
+                  photos.string(), "--out", run.string(), "--seed", "3"});
+    CHECK_THAT(trained.out,
+               Catch::Contains("train: 6 images, 12 boxes of 2 classes: green 6, red 6") &&
+                   Catch::Contains("memory: about ") && Catch::Contains("4 steps of 2 photos") &&
+                   Catch::Contains("on val: AP "));
+    for (const char* file : {"config.json", "model.safetensors", "best.safetensors", "log.csv",
+                             "log.jsonl", "metrics.json", "index.html", "images/photos.png",
+                             "checkpoint-4.json", "checkpoint-4.safetensors"})
+      CHECK(fs::exists(run / file));
+    CHECK(json_of(run / "config.json")["training"]["seed"] == 3);
+
+    const CliOutcome measured = succeeds({"eval", run.string(), "--data", photos.string()});
+    CHECK_THAT(measured.out, Catch::Contains("test: 3 images") && Catch::Contains("class") &&
+                                 Catch::Contains("\nAP50 ") && Catch::Contains("\nARl n/a"));
+    const nlohmann::json metrics = json_of(run / "eval_test/metrics.json");
+    CHECK(metrics["AP50"] == metrics["AP50"].get<double>());
+    CHECK(metrics["classes"]["red"].contains("AP"));
+    CHECK(metrics["split"] == "test");
+    CHECK(metrics["photos"] == 3);
+
+    const std::string photo = (photos / "JPEGImages/photo1.png").string();
+    const CliOutcome found = succeeds({"detect", run.string(), photo, "--json", "--min-score", "0",
+                                       "--draw", (folder.path() / "drawn").string()});
+    const nlohmann::json line = nlohmann::json::parse(found.out);
+    CHECK(line["image"] == photo);
+    CHECK(line["width"] == 96);
+    for (const nlohmann::json& object : line["detections"])
+      CHECK((object["label"] == "red" || object["label"] == "green"));
+    CHECK(Image::read(folder.path() / "drawn/photo1.png").width() == 96);
+
+    CHECK_THAT(succeeds({"info", run.string()}).out,
+               Catch::Contains("  " + model + " for 2 classes: green red") &&
+                   Catch::Contains("checkpoint after 4 of 4 steps"));
+    if (model.find("rcnn") == std::string::npos) {
+      fails({"compress", run.string()}, "no fully connected layers");
+      continue;
+    }
+    succeeds({"compress", run.string(), "--energy", "0.5"});
+    const fs::path thin = run.string() + "_compressed";
+    CHECK(fs::file_size(thin / kModelFile) < fs::file_size(run / kModelFile));
+    CHECK_FALSE(json_of(thin / "config.json")["detector"]["compressed"].empty());
+    succeeds({"eval", thin.string(), "--data", photos.string(), "--style", "voc"});
+    CHECK_THAT(succeeds({"info", (thin / kModelFile).string()}).out, Catch::Contains("of rank "));
+    fails({"compress", run.string()}, "holds a run already");
+  }
+}
+
+TEST_CASE("the same config and seed give the same run; its config is usable again",
+          "[cli][cli_run]") {
+  const CliFolder folder("again");
+  const fs::path photos = folder.path() / "photos";
+  write_photos(photos, 8, false);
+  const fs::path first = folder.path() / "first", second = folder.path() / "second";
+  const CliOutcome trained =
+      succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(),
+                "--data", photos.string(), "--out", first.string()});
+  CHECK_THAT(trained.out, Catch::Contains("has no lists of its own: a share of 0.2") &&
+                              Catch::Contains("train: 6 images") &&
+                              Catch::Contains("val: 2 images"));
+  succeeds({"train", "--config", (first / kConfigFile).string(), "--out", second.string()});
+  CHECK(sha256_file(first / kModelFile) == sha256_file(second / kModelFile));
+  CHECK(read_text_file(first / kConfigFile, 1 << 20) ==
+        read_text_file(second / kConfigFile, 1 << 20));
+  CHECK_THAT(succeeds({"eval", first.string(), "--data", photos.string(), "--best"}).out,
+             Catch::Contains("val: 2 images"));
+  // Pretrained: by a run's folder, and on photos with other classes.
+  succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
+            photos.string(), "--out", (folder.path() / "third").string(), "--pretrained",
+            first.string(), "--epochs", "1"});
+  CHECK(json_of(folder.path() / "third" / kConfigFile)["training"]["iterations"] == 3);
+}
+
+TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
+  const CliFolder folder("resume");
+  const fs::path photos = folder.path() / "photos", run = folder.path() / "run";
+  write_photos(photos, 8, true);
+  succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
+            photos.string(), "--out", run.string()});
+  fails({"train", "--resume", run.string()}, "has finished");
+  fails({"train", "--resume", run.string(), "--minutes", "3"}, "--minutes cannot be changed");
+  fails({"train", "--resume", photos.string()}, "no run's folder");
+  fails({"train", "--config", (run / kConfigFile).string(), "--out", run.string()},
+        "holds a run already");
+}
+
+TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cli_run][errors]") {
+  const CliFolder folder("errors");
+  const fs::path photos = folder.path() / "photos", run = folder.path() / "run";
+  write_photos(photos, 8, true);
+  const std::string config = write_small_config(folder.path(), "faster-rcnn").string();
+  fails({"train"}, "--model: name one of ssd-mobilenet, ");
+  fails({"train", "--model", "yolo"}, "yolo");
+  fails({"train", "--model", "ssd-small"}, "--data: name the folder");
+  fails({"train", "--model", "ssd-small", "--data", "/nowhere"}, "there is no \"/nowhere\"");
+  fails({"train", "--model", "retinanet", "--config", config},
+        "is for a faster-rcnn, not for a retinanet");
+  fails({"train", "--config", config, "--data", photos.string(), "--minutes", "1", "--epochs", "1"},
+        "exclude each other");
+  std::ofstream(folder.path() / "typo.json")
+      << R"({"model": "ssd-small", "training": {"learning_rate": 1}})";
+  fails({"train", "--config", (folder.path() / "typo.json").string()},
+        "typo.json: there is no setting \"training.learning_rate\"; there are ");
+  std::ofstream(folder.path() / "empty.json") << "{}";
+  fails({"train", "--config", (folder.path() / "empty.json").string()}, "\"model\" is missing");
+  CHECK_FALSE(fs::exists(run));
+
+  succeeds({"train", "--config", config, "--data", photos.string(), "--out", run.string()});
+  fails({"eval"}, "name the run's folder");
+  fails({"eval", photos.string(), "--data", photos.string()}, "is no run's folder");
+  fails({"eval", run.string(), "--data", photos.string(), "--split", "nosuch"}, "nosuch");
+  const fs::path others = folder.path() / "others";
+  fs::copy(photos, others, fs::copy_options::recursive);
+  for (const auto& entry : fs::directory_iterator(others / "Annotations")) {
+    std::string text = read_text_file(entry.path(), 1 << 16);
+    for (const char* name : {"red", "green"})
+      if (const auto place = text.find(name); place != std::string::npos) text[place] -= 32;
+    std::ofstream(entry.path()) << text;
+  }
+  fails({"eval", run.string(), "--data", others.string()},
+        "no object is of a class that the network knows (green, red)");
+  const std::string photo = (photos / "JPEGImages/photo1.png").string();
+  fails({"detect", run.string()}, "name the photos");
+  // The others are looked at all the same.
+  const CliOutcome partly = boxgrad_command({"detect", run.string(), "/nowhere.jpg", photo});
+  CHECK(partly.status == 1);
+  CHECK_THAT(partly.err, Catch::Contains("nowhere.jpg") && Catch::Contains("1 of 2 photos failed"));
+  CHECK_THAT(partly.out, Catch::Contains("photo1.png: "));
+  fails({"compress", run.string(), "--energy", "0"}, "--energy");
+  fails({"compress", run.string(), "--energy", "1"}, "no layer becomes smaller");
+  fails({"compress", run.string(), "--layers", "nothing"}, "no Linear's path matches");
+
+  // Weights and config must speak of the same detector.
+  nlohmann::json changed = json_of(run / kConfigFile);
+  changed["detector"]["classes"] = {"green", "blue"};
+  std::ofstream(run / kConfigFile) << changed;
+  fails({"detect", run.string(), photo}, "is of another detector than");
+  changed["detector"].erase("classes");
+  std::ofstream(run / kConfigFile) << changed;
+  fails({"detect", run.string(), photo}, "config.json: \"detector.classes\" is missing");
+  fs::remove(run / kModelFile);
+  fails({"detect", run.string(), photo}, "has no model.safetensors; its training has not ended");
+}
+
+TEST_CASE("the splits that a folder has of its own", "[cli][photo_splits]") {
+  const CliFolder folder("splits");
+  write_photos(folder.path() / "lists", 8, true);
+  write_photos(folder.path() / "none", 4, false);
+  CHECK(photo_splits(folder.path() / "lists") == std::vector<std::string>{"test", "train", "val"});
+  CHECK(photo_splits(folder.path() / "none").empty());
+  write_photos(folder.path() / "folders/train", 4, false);
+  write_photos(folder.path() / "folders/valid", 4, false);
+  CHECK(photo_splits(folder.path() / "folders") == std::vector<std::string>{"train", "val"});
+  fs::create_directories(folder.path() / "coco/annotations");
+  std::ofstream(folder.path() / "coco/annotations/instances_train2017.json") << "{}";
+  std::ofstream(folder.path() / "coco/annotations/instances_val2017.json") << "{}";
+  CHECK(photo_splits(folder.path() / "coco") == std::vector<std::string>{"train", "val"});
+  CHECK_THROWS_WITH(photo_splits(folder.path() / "absent"), Catch::Contains("there is no"));
+}
+
+TEST_CASE("the memory of a training is measured before it", "[cli][memory_estimate]") {
+  PhotoRecipe recipe = PhotoRecipe::of("ssd-small");
+  std::get<DenseRecipe>(recipe.settings).longer_px = 64;
+  const DetectorSpec spec = describe(recipe, kSquares);
+  const Random before = default_random();
+  const MemoryEstimate small = estimate_memory(spec, kSquares, 2, false);
+  CHECK(default_random().counter() == before.counter());
+  const MemoryEstimate large = estimate_memory(spec, kSquares, 16, true);
+  CHECK(small.step > 0);
+  CHECK(small.look == 0);
+  CHECK(large.step > 4 * small.step);
+  CHECK(large.look > 0);
+  CHECK(small.weights == large.weights);
+  CHECK_THAT(large.text(), Catch::StartsWith("about ") && Catch::Contains(" for a look at "));
+}
