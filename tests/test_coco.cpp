@@ -161,7 +161,8 @@ TEST_CASE("CocoDataset: what is wrong is skipped or mended, and said", "[coco][d
   CHECK(report.count(DataProblem::duplicate) == 1);
   CHECK(report.count(DataProblem::missing_image) == 3);
   CHECK(report.count(DataProblem::bad_image) == 1);
-  CHECK(report.count(DataProblem::no_area) == 2);
+  CHECK(report.count(DataProblem::no_area) == 1);
+  CHECK(report.count(DataProblem::reversed) == 1);
   CHECK(report.count(DataProblem::slightly_outside) == 1);
   CHECK(report.count(DataProblem::partly_outside) == 1);
   CHECK(report.count(DataProblem::outside) == 2);

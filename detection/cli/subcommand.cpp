@@ -42,6 +42,7 @@ std::string shown(std::string word) {
 
 const std::vector<Subcommand>& subcommands() {
   static const std::vector<Subcommand> all{
+      {"doctor", "what is in a folder of annotated photos, and what is wrong with it", run_doctor},
       {"train", "trains a detector on a folder of annotated photos", run_train},
       {"eval", "measures it: AP by class, COCO's and VOC's figures, pictures", run_eval},
       {"detect", "finds objects in photos: text, JSON, drawn", run_detect},

@@ -23,6 +23,7 @@ const std::vector<Subcommand>& subcommands();
 int run_boxgrad(int argc, char** argv);
 
 // Each in the file of its name.
+int run_doctor(int argc, char** argv);
 int run_train(int argc, char** argv);
 int run_eval(int argc, char** argv);
 int run_detect(int argc, char** argv);

@@ -1,6 +1,8 @@
 #include "detection/data/coco.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -80,6 +82,13 @@ std::pair<fs::path, bool> file_of(const std::vector<fs::path>& files, const fs::
   return {own.front(), false};
 }
 
+/// An id as a number, 0 when it is none.
+std::int64_t number_of(const std::string& id) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
+  return error == std::errc() && end == id.data() + id.size() ? number : 0;
+}
+
 /// Where pictures may be, nearest first.
 std::vector<fs::path> image_folders(const fs::path& file) {
   const fs::path here = file.parent_path(), above = here.parent_path();
@@ -151,7 +160,10 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
       file_of(is_file ? std::vector{folder} : annotation_files(fs::canonical(folder)), folder,
               is_file && split_of(folder) != "" ? std::string() : options.split);
   const CocoFile file = read_coco_json(path);
-  for (const DataIssue& issue : file.issues) report_.add(issue);
+  for (DataIssue issue : file.issues) {
+    issue.file = path;
+    report_.add(std::move(issue));
+  }
   const std::string json = path.filename().string();
 
   if (class_names_.empty())
@@ -166,7 +178,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
   std::map<std::string, std::vector<const CocoFile::Annotation*>> of_image;
   for (const CocoFile::Image& image : file.images)
     if (!of_image.emplace(image.id, 0).second)
-      report_.add({DataProblem::duplicate, json, concat("image id ", printable(image.id))});
+      report_.add({DataProblem::duplicate, json, concat("image id ", printable(image.id)), path});
   for (const CocoFile::Annotation& annotation : file.annotations) {
     const auto own = of_image.find(annotation.image);
     if (own != of_image.end())
@@ -174,7 +186,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     else
       report_.add({DataProblem::missing_image,
                    concat(json, ": annotation ", printable(annotation.id)),
-                   concat("image id ", printable(annotation.image))});
+                   concat("image id ", printable(annotation.image)), path});
   }
 
   std::vector<std::int64_t> taken;
@@ -192,7 +204,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     if (!seen.insert(image.id).second) continue;
     PhotoEntry entry{.image = find_image(image.file_name), .annotation = path};
     if (entry.image.empty()) {
-      report_.add({DataProblem::missing_image, json, printable(image.file_name)});
+      report_.add({DataProblem::missing_image, json, printable(image.file_name), path});
       continue;
     }
     const std::string name = entry.image.filename().string();
@@ -206,10 +218,12 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
       const std::string what = concat(printable(class_name), " [", a->x, ", ", a->y, ", ", a->width,
                                       ", ", a->height, "] in ", name);
       const auto label = label_of(class_name);
+      const std::array<double, 4> numbers{a->x, a->y, a->x + a->width, a->y + a->height};
       if (!label) {
-        report_.add({DataProblem::unknown_class, where, what});
+        report_.add({DataProblem::unknown_class, where, what, path, entry.image, numbers});
       } else if (!(a->width > 0 && a->height > 0)) {
-        report_.add({DataProblem::no_area, where, what});
+        report_.add({a->width < 0 || a->height < 0 ? DataProblem::reversed : DataProblem::no_area,
+                     where, what, path, entry.image, numbers});
       } else if (const auto box = clipped({.label = *label,
                                            .x1 = a->x,
                                            .y1 = a->y,
@@ -217,7 +231,8 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
                                            .y2 = a->y + a->height,
                                            .difficult = a->crowd,
                                            .crowd = a->crowd,
-                                           .area = a->area},
+                                           .area = a->area,
+                                           .place = number_of(a->id)},
                                           entry, where, what)) {
         entry.objects.push_back(*box);
       }

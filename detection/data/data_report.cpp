@@ -8,7 +8,6 @@
 namespace boxgrad::detection {
 namespace {
 
-constexpr std::int64_t kKeptPerKind = 100;
 constexpr int kExamples = 3;
 
 const char* description(DataProblem problem) {
@@ -31,6 +30,8 @@ const char* description(DataProblem problem) {
       return "object(s) without name or box, skipped";
     case DataProblem::no_area:
       return "box(es) without area, skipped";
+    case DataProblem::reversed:
+      return "box(es) without area, as corners are exchanged, skipped";
     case DataProblem::slightly_outside:
       return "box(es) up to one pixel outside, clipped";
     case DataProblem::partly_outside:
@@ -55,7 +56,7 @@ std::string line(const DataIssue& issue) {
 
 void DataReport::add(DataIssue issue) {
   check(!strict_, line(issue), " [", description(issue.problem), " when not strict]");
-  if (++counts_[static_cast<std::size_t>(issue.problem)] <= kKeptPerKind)
+  if (++counts_[static_cast<std::size_t>(issue.problem)] <= kept_per_kind_)
     issues_.push_back(std::move(issue));
 }
 

@@ -1,6 +1,7 @@
 #include "detection/data/photo_dataset.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -15,7 +16,7 @@ constexpr std::uint64_t kMaxImageBytes = std::uint64_t{256} << 20;
 }  // namespace
 
 PhotoDataset::PhotoDataset(const char* format, const PhotoOptions& options)
-    : format_(format), class_names_(options.classes), report_(options.strict) {
+    : format_(format), class_names_(options.classes), report_(options.strict, options.kept_issues) {
   check(options.val_share >= 0 && options.val_share <= 1, format_,
         ": val_share must be in 0..1, got ", options.val_share);
   std::vector<std::string> sorted = class_names_;
@@ -44,7 +45,7 @@ bool PhotoDataset::measure(PhotoEntry& entry, const std::string& where, double w
         header.decoder_bytes > limits.max_decoder_bytes)
       Image::decode(bytes, name);
   } catch (const std::exception& error) {
-    report_.add({DataProblem::bad_image, error.what(), ""});
+    report_.add({DataProblem::bad_image, error.what(), "", entry.image, entry.image});
     return false;
   }
   const bool turned = header.orientation >= 5;
@@ -54,7 +55,8 @@ bool PhotoDataset::measure(PhotoEntry& entry, const std::string& where, double w
     const bool swapped = width == entry.height && height == entry.width;
     report_.add({DataProblem::size_differs, where,
                  concat(width, " x ", height, ", picture ", entry.width, " x ", entry.height,
-                        swapped ? " (annotated before it was turned?)" : "")});
+                        swapped ? " (annotated before it was turned?)" : ""),
+                 entry.annotation, entry.image});
   }
   return true;
 }
@@ -64,6 +66,7 @@ std::optional<PhotoEntry::Object> PhotoDataset::clipped(PhotoEntry::Object box,
                                                         const std::string& where,
                                                         const std::string& what) {
   const double w = entry.width, h = entry.height;
+  const std::array<double, 4> before{box.x1, box.y1, box.x2, box.y2};
   const double beyond = std::max({-box.x1, -box.y1, box.x2 - w, box.y2 - h});
   box.x1 = std::clamp(box.x1, 0., w), box.x2 = std::clamp(box.x2, 0., w);
   box.y1 = std::clamp(box.y1, 0., h), box.y2 = std::clamp(box.y2, 0., h);
@@ -72,7 +75,8 @@ std::optional<PhotoEntry::Object> PhotoDataset::clipped(PhotoEntry::Object box,
     report_.add({nothing       ? DataProblem::outside
                  : beyond <= 1 ? DataProblem::slightly_outside
                                : DataProblem::partly_outside,
-                 where, concat(what, " in a picture of ", w, " x ", h)});
+                 where, concat(what, " in a picture of ", w, " x ", h), entry.annotation,
+                 entry.image, before});
   if (nothing) return {};
   return box;
 }

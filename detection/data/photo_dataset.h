@@ -19,7 +19,8 @@ struct PhotoEntry {
     std::int64_t label = 0;  ///< 1..num_classes
     double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
     bool difficult = false, truncated = false, crowd = false;
-    double area = 0;  ///< of the outline, in square pixels; 0 where only the box is known
+    double area = 0;         ///< of the outline, in square pixels; 0 where only the box is known
+    std::int64_t place = 0;  ///< VOC: its line; COCO: its id, 0 where that is no number
   };
   std::vector<Object> objects = {};
 };
@@ -32,6 +33,8 @@ struct PhotoOptions {
   std::vector<std::string> classes = {};
   /// Every problem is an error, instead of being skipped or mended, and reported.
   bool strict = false;
+  /// Of each kind of problem, how many the report keeps; all are counted.
+  std::int64_t kept_issues = 100;
   /// Of the images, where a folder has no lists of its own: "train" and "val" cut the sorted
   /// images, shuffled by split_seed, at 1 - val_share.
   double val_share = 0.2;

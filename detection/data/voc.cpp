@@ -1,6 +1,7 @@
 #include "detection/data/voc.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -78,33 +79,43 @@ VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& opti
     const Parsed& parsed = all.at(stem);
     const std::string xml = folder.xml_files.at(stem).front();
     if (!parsed.error.empty()) {
-      report_.add({DataProblem::bad_annotation, parsed.error, ""});
+      report_.add({DataProblem::bad_annotation, parsed.error, "", folder.annotations / xml});
       continue;
     }
     VocEntry entry;
     entry.annotation = folder.annotations / xml;
     const auto image = image_of(folder, stem, parsed.annotation.filename);
     if (!image) {
-      report_.add({DataProblem::missing_image, xml, ""});
+      report_.add({DataProblem::missing_image, xml, "", entry.annotation});
       continue;
     }
     entry.image = folder.images / *image;
     if (!measure(entry, xml, parsed.annotation.width, parsed.annotation.height)) continue;
-    for (const DataIssue& issue : parsed.annotation.issues) report_.add(issue);
+    for (DataIssue issue : parsed.annotation.issues) {
+      issue.file = entry.annotation;
+      issue.image = entry.image;
+      report_.add(std::move(issue));
+    }
     for (const VocObject& object : parsed.annotation.objects) {
       const std::string where = concat(xml, ":", object.line);
       const auto label = label_of(object.name);
+      const std::array<double, 4> numbers{object.xmin - 1, object.ymin - 1, object.xmax,
+                                          object.ymax};
       if (!label)
-        report_.add({DataProblem::unknown_class, where, printable(object.name)});
+        report_.add({DataProblem::unknown_class, where, printable(object.name), entry.annotation,
+                     entry.image, numbers});
       else if (object.xmax <= object.xmin || object.ymax <= object.ymin)
-        report_.add({DataProblem::no_area, where, corners(object)});
+        report_.add({object.xmax < object.xmin || object.ymax < object.ymin ? DataProblem::reversed
+                                                                            : DataProblem::no_area,
+                     where, corners(object), entry.annotation, entry.image, numbers});
       else if (const auto box = clipped({.label = *label,
                                          .x1 = object.xmin - 1,
                                          .y1 = object.ymin - 1,
                                          .x2 = object.xmax,
                                          .y2 = object.ymax,
                                          .difficult = object.difficult,
-                                         .truncated = object.truncated},
+                                         .truncated = object.truncated,
+                                         .place = object.line},
                                         entry, where, corners(object)))
         entry.objects.push_back(*box);
     }

@@ -112,6 +112,10 @@ std::vector<fs::path> candidates(const std::vector<std::pair<int, fs::path>>& fo
 
 }  // namespace
 
+bool is_picture_name(const fs::path& path) {
+  return kImageExtensions.count(extension(path)) && path.filename().string().front() != '.';
+}
+
 bool has_voc_files(const fs::path& folder) {
   return is_folder(folder) && !annotation_folders(fs::canonical(folder)).empty();
 }
@@ -179,7 +183,7 @@ std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path
     const std::string where = concat(path.filename().string(), ":", number);
     if (name.find('/') != std::string::npos || name.find('\\') != std::string::npos ||
         name.find('\0') != std::string::npos || name == "." || name == "..") {
-      report.add({DataProblem::bad_name, where, concat("\"", printable(name), "\"")});
+      report.add({DataProblem::bad_name, where, concat("\"", printable(name), "\""), path});
       continue;
     }
     if (!folder.xml_files.count(name)) {
@@ -189,9 +193,10 @@ std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path
         name = as_file.stem().string();
     }
     if (!folder.xml_files.count(name))
-      report.add({DataProblem::missing_annotation, where, concat("\"", printable(name), "\"")});
+      report.add(
+          {DataProblem::missing_annotation, where, concat("\"", printable(name), "\""), path});
     else if (!seen.insert(name).second)
-      report.add({DataProblem::duplicate, where, concat("\"", printable(name), "\"")});
+      report.add({DataProblem::duplicate, where, concat("\"", printable(name), "\""), path});
     else
       stems.push_back(name);
   }
@@ -218,7 +223,8 @@ std::vector<std::string> voc_split(const VocFolder& folder, const std::string& s
   if (takes_all || split == "trainval") {
     for (const auto& [stem, files] : folder.image_files)
       if (!folder.xml_files.count(stem))
-        report.add({DataProblem::missing_annotation, files.front(), ""});
+        report.add({DataProblem::missing_annotation, files.front(), "",
+                    folder.images / files.front(), folder.images / files.front()});
     return all;
   }
   check(split == "train" || split == "val", "VocDataset: split must be train, val or trainval, as ",

@@ -18,6 +18,9 @@ struct VocFolder {
   std::map<std::string, std::vector<std::string>> xml_files, image_files;
 };
 
+/// Whether a file is called like a picture: .jpg, .jpeg, .png, .bmp, in any case, not hidden.
+bool is_picture_name(const std::filesystem::path& path);
+
 /// Whether there are .xml files where find_voc_folder() looks for them.
 bool has_voc_files(const std::filesystem::path& folder);
 

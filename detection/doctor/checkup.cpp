@@ -1,0 +1,399 @@
+#include "detection/doctor/checkup.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "core/check.h"
+#include "detection/data/open_photos.h"
+#include "detection/data/voc_folder.h"
+#include "detection/doctor/box_twins.h"
+#include "detection/doctor/photo_prints.h"
+#include "detection/doctor/preset_anchors.h"
+#include "detection/doctor/similar_names.h"
+
+namespace boxgrad::detection {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostFigures = 100000, kMostClustered = 10000;
+constexpr double kTwinIou = 0.9, kTinyPx = 2;
+
+/// A photo of any part, and which splits it belongs to.
+struct Photo {
+  const PhotoEntry* entry = nullptr;
+  std::size_t part = 0;
+  std::set<std::size_t> splits = {};
+};
+
+/// One annotated set: all of a folder, or one split of it.
+struct Part {
+  std::unique_ptr<PhotoDataset> photos;
+  std::vector<std::int64_t> labels;  ///< of its classes, in the checkup's
+};
+
+bool is_measured_on(const std::string& trained, const std::string& measured) {
+  return (trained == "train" && (measured == "val" || measured == "test")) ||
+         ((trained == "trainval" || trained == "val") && measured == "test");
+}
+
+std::string numbers(const std::array<double, 4>& box) {
+  return concat("(", box[0], ", ", box[1], ", ", box[2], ", ", box[3], ")");
+}
+
+class Examiner {
+ public:
+  Examiner(const fs::path& folder, const CheckupOptions& options) : options_(options) {
+    result_.folder = fs::weakly_canonical(folder);
+    result_.faults = FaultLog(options.kept_faults);
+    result_.longer_px = options.longer_px;
+  }
+
+  Checkup run() {
+    open();
+    name_classes();
+    count();
+    look_at_names();
+    look_at_boxes();
+    look_at_pictures();
+    look_for_orphans();
+    look_at_anchors();
+    return std::move(result_);
+  }
+
+ private:
+  // --- what there is ----------------------------------------------------------------------------
+
+  void open() {
+    const fs::path& root = result_.folder;
+    const std::vector<std::string> splits = photo_splits(root);
+    const bool voc = fs::is_directory(root) && has_voc_files(root);
+    result_.format = voc ? "PASCAL VOC" : "COCO";
+    // A VOC folder with lists is one set of annotations, of which each list names some.
+    bool lists = splits.empty();
+    VocFolder files;
+    if (voc) {
+      try {
+        files = find_voc_folder(root, splits.empty() ? "" : splits.front());
+        lists = !files.split_is_folder;
+      } catch (const std::invalid_argument&) {  // said again when the split is opened
+      }
+    }
+    std::string first_error;
+    for (const std::string& split : lists ? std::vector<std::string>{""} : splits) {
+      try {
+        add_part(split);
+        if (!lists || splits.empty()) add_split(split, parts_.size() - 1);
+      } catch (const std::invalid_argument& error) {
+        if (first_error.empty()) first_error = error.what();
+        result_.faults.add({.kind = FaultKind::unreadable_split,
+                            .file = root,
+                            .object = split,
+                            .value = error.what()});
+      }
+    }
+    check(!parts_.empty(), first_error);
+    if (lists)
+      for (const std::string& split : splits) add_list(files, split);
+  }
+
+  void add_part(const std::string& split) {
+    const PhotoOptions options{.split = split, .kept_issues = options_.kept_faults};
+    auto photos = open_photos(result_.folder, options);
+    std::map<fs::path, const PhotoEntry*> of_image;
+    for (const PhotoEntry& entry : photos->entries()) {
+      photos_.push_back({.entry = &entry, .part = parts_.size()});
+      of_image.emplace(entry.image, &entry);
+    }
+    // Class names that are alike are looked for in all splits together; pictures without
+    // annotation when it is known which are used.
+    for (const DataIssue& issue : photos->report().issues()) {
+      Fault fault = fault_of(issue);
+      if (!fault.image.empty()) named_.insert(fault.image);
+      if (fault.kind == FaultKind::size_differs) {
+        for (const auto& o : of_image.at(fault.image)->objects)
+          fault.boxes.push_back({o.x1, o.y1, o.x2, o.y2});
+      }
+      if (fault.kind != FaultKind::similar_case && fault.kind != FaultKind::orphan_image)
+        result_.faults.add(fault);
+    }
+    parts_.push_back({std::move(photos), {}});
+  }
+
+  void add_split(const std::string& name, std::size_t part) {
+    for (Photo& photo : photos_)
+      if (photo.part == part) photo.splits.insert(result_.splits.size());
+    result_.splits.push_back({.name = name, .images = 0, .boxes = 0, .class_boxes = {}});
+  }
+
+  void add_list(const VocFolder& files, const std::string& split) {
+    DataReport report(false, options_.kept_faults);
+    const std::vector<std::string> stems = voc_split(files, split, 0, 0, report);
+    for (const DataIssue& issue : report.issues()) result_.faults.add(fault_of(issue));
+    const std::set<std::string> own(stems.begin(), stems.end());
+    for (Photo& photo : photos_)
+      if (own.count(photo.entry->annotation.stem().string()))
+        photo.splits.insert(result_.splits.size());
+    result_.splits.push_back({.name = split, .images = 0, .boxes = 0, .class_boxes = {}});
+  }
+
+  void name_classes() {
+    for (Part& part : parts_)
+      for (const std::string& name : part.photos->class_names()) {
+        const auto known = std::ranges::find(result_.classes, name);
+        part.labels.push_back(known - result_.classes.begin() + 1);
+        if (known == result_.classes.end()) result_.classes.push_back(name);
+      }
+  }
+
+  std::size_t class_of(const Photo& photo, const PhotoEntry::Object& object) const {
+    const auto& labels = parts_[photo.part].labels;
+    return static_cast<std::size_t>(labels[static_cast<std::size_t>(object.label - 1)] - 1);
+  }
+
+  void count() {
+    result_.class_boxes.resize(result_.classes.size());
+    for (Checkup::Split& split : result_.splits) split.class_boxes.resize(result_.classes.size());
+    for (const Photo& photo : photos_) {
+      const auto& objects = photo.entry->objects;
+      const auto boxes = static_cast<std::int64_t>(objects.size());
+      ++result_.images;
+      result_.boxes += boxes;
+      result_.empty_images += boxes == 0;
+      for (const auto& object : objects) ++result_.class_boxes[class_of(photo, object)];
+      for (const std::size_t s : photo.splits) {
+        ++result_.splits[s].images;
+        result_.splits[s].boxes += boxes;
+        for (const auto& object : objects) ++result_.splits[s].class_boxes[class_of(photo, object)];
+      }
+      if (photo.splits.empty())
+        result_.faults.add({.kind = FaultKind::in_no_split,
+                            .file = photo.entry->image,
+                            .value = photo.entry->image.filename().string()});
+    }
+    take_figures();
+  }
+
+  void take_figures() {
+    const auto boxes = static_cast<std::size_t>(result_.boxes);
+    const std::size_t box_step = boxes / kMostFigures + 1,
+                      photo_step = photos_.size() / kMostFigures + 1;
+    const PhotoFit fit{.first = static_cast<double>(options_.longer_px)};
+    std::size_t box = 0;
+    for (std::size_t p = 0; p < photos_.size(); ++p) {
+      const PhotoEntry& entry = *photos_[p].entry;
+      if (p % photo_step == 0) {
+        result_.photo_width.push_back(entry.width);
+        result_.photo_height.push_back(entry.height);
+        result_.photo_boxes.push_back(static_cast<double>(entry.objects.size()));
+      }
+      const double scale = fit.size(entry.width, entry.height)[0] / entry.width;
+      for (const auto& o : entry.objects) {
+        if (box++ % box_step != 0 || o.crowd) continue;
+        const double w = (o.x2 - o.x1) * scale, h = (o.y2 - o.y1) * scale;
+        result_.box_side.push_back(std::sqrt(w * h));
+        result_.box_aspect.push_back(w / h);
+        result_.box_sizes.push_back({static_cast<Scalar>(w), static_cast<Scalar>(h)});
+      }
+    }
+  }
+
+  // --- what is wrong ----------------------------------------------------------------------------
+
+  void look_at_names() {
+    const auto told = [&](std::int64_t c) {
+      const auto i = static_cast<std::size_t>(c);
+      return concat("\"", printable(result_.classes[i]), "\" (", result_.class_boxes[i], " boxes)");
+    };
+    for (const SimilarNames& pair : similar_names(result_.classes))
+      result_.faults.add(
+          {.kind = pair.same_letters ? FaultKind::similar_case : FaultKind::similar_spelling,
+           .value = concat(told(pair.first), " and ", told(pair.second))});
+    const auto train = std::ranges::find(result_.splits, "train", &Checkup::Split::name);
+    for (std::size_t c = 0; c < result_.classes.size(); ++c) {
+      if (result_.class_boxes[c] == 0)
+        result_.faults.add(
+            {.kind = FaultKind::empty_class, .value = printable(result_.classes[c])});
+      else if (train != result_.splits.end() && train->class_boxes[c] == 0)
+        result_.faults.add(
+            {.kind = FaultKind::untrained_class, .value = told(static_cast<std::int64_t>(c))});
+    }
+  }
+
+  Fault box_fault(FaultKind kind, const Photo& photo, std::size_t object,
+                  const std::string& more) const {
+    const PhotoEntry::Object& o = photo.entry->objects[object];
+    const bool voc = result_.format == "PASCAL VOC";
+    // In the file's own numbers.
+    const std::array<double, 4> own = voc ? std::array{o.x1 + 1, o.y1 + 1, o.x2, o.y2}
+                                          : std::array{o.x1, o.y1, o.x2 - o.x1, o.y2 - o.y1};
+    return {
+        .kind = kind,
+        .file = photo.entry->annotation,
+        .object = o.place == 0
+                      ? concat("box ", object + 1, " of ", photo.entry->image.filename().string())
+                      : concat(voc ? "line " : "annotation ", o.place),
+        .value = concat(printable(result_.classes[class_of(photo, o)]), " ", numbers(own), more),
+        .image = photo.entry->image,
+        .boxes = {{o.x1, o.y1, o.x2, o.y2}}};
+  }
+
+  void look_at_boxes() {
+    const PhotoFit fit{.first = static_cast<double>(options_.longer_px)};
+    for (const Photo& photo : photos_) {
+      const PhotoEntry& entry = *photo.entry;
+      for (const BoxTwins& twins : box_twins(entry, kTwinIou)) {
+        const auto &a = entry.objects[twins.first], &b = entry.objects[twins.second];
+        const Fault other = box_fault(FaultKind::two_classes, photo, twins.first, "");
+        Fault fault =
+            box_fault(a.label == b.label ? FaultKind::duplicate_box : FaultKind::two_classes, photo,
+                      twins.second,
+                      concat(", IoU ", std::round(twins.iou * 100) / 100, " with ", other.object,
+                             ": ", other.value));
+        fault.boxes.insert(fault.boxes.begin(), other.boxes.front());
+        result_.faults.add(std::move(fault));
+      }
+      const double scale = fit.size(entry.width, entry.height)[0] / entry.width;
+      for (std::size_t k = 0; k < entry.objects.size(); ++k) {
+        const auto& o = entry.objects[k];
+        const double side = scale * std::min(o.x2 - o.x1, o.y2 - o.y1);
+        if (side < kTinyPx && !o.crowd)
+          result_.faults.add(
+              box_fault(FaultKind::tiny_box, photo, k,
+                        concat(", as the network sees it ", std::round(side * 10) / 10, " px")));
+      }
+    }
+  }
+
+  void look_at_pictures() {
+    std::vector<fs::path> pictures;
+    for (const Photo& photo : photos_) pictures.push_back(photo.entry->image);
+    const std::vector<PhotoPrint> prints = photo_prints(pictures, options_.decode);
+    for (std::size_t p = 0; p < prints.size(); ++p) {
+      const PhotoPrint& print = prints[p];
+      if (!print.error.empty())
+        result_.faults.add(
+            {.kind = FaultKind::bad_image, .file = pictures[p], .value = print.error});
+      else if (print.misnamed)
+        result_.faults.add({.kind = FaultKind::wrong_extension,
+                            .file = pictures[p],
+                            .value = concat("it is a ", print.format)});
+    }
+    for (const auto& group : same_prints(prints))
+      for (std::size_t k = 1; k < group.size(); ++k)
+        add_copy(photos_[static_cast<std::size_t>(group[0])],
+                 photos_[static_cast<std::size_t>(group[k])]);
+    // One photo in two lists is a leak, too.
+    for (const Photo& photo : photos_)
+      if (!leaks(photo, photo).empty())
+        result_.faults.add({.kind = FaultKind::leak,
+                            .file = photo.entry->image,
+                            .value = concat("it is in ", leaks(photo, photo)),
+                            .image = photo.entry->image});
+  }
+
+  /// "train and test" when one of the two is trained on and the other measured on, else "".
+  std::string leaks(const Photo& a, const Photo& b) const {
+    for (const std::size_t s : a.splits)
+      for (const std::size_t t : b.splits) {
+        const std::string &one = result_.splits[s].name, &other = result_.splits[t].name;
+        if (is_measured_on(one, other)) return concat(one, " and ", other);
+        if (is_measured_on(other, one)) return concat(other, " and ", one);
+      }
+    return "";
+  }
+
+  void add_copy(const Photo& a, const Photo& b) {
+    if (a.entry->image == b.entry->image && leaks(a, b).empty()) return;
+    const std::string between = leaks(a, b);
+    result_.faults.add({.kind = between.empty() ? FaultKind::copy : FaultKind::leak,
+                        .file = b.entry->image,
+                        .value = concat("it is ", relative(a.entry->image).string(),
+                                        between.empty() ? "" : concat(", in ", between)),
+                        .image = b.entry->image,
+                        .other_image = a.entry->image});
+  }
+
+  fs::path relative(const fs::path& path) const {
+    const fs::path& root = result_.folder;
+    return path.lexically_relative(fs::is_directory(root) ? root : root.parent_path());
+  }
+
+  void look_for_orphans() {
+    std::set<fs::path> folders;
+    for (const Photo& photo : photos_) {
+      named_.insert(photo.entry->image);
+      folders.insert(photo.entry->image.parent_path());
+    }
+    for (const fs::path& folder : folders) {
+      std::vector<fs::path> files;
+      std::error_code error;
+      for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+        files.push_back(it->path());
+      std::ranges::sort(files);
+      for (const fs::path& file : files)
+        if (is_picture_name(file) && !named_.count(file))
+          result_.faults.add({.kind = FaultKind::orphan_image,
+                              .file = file,
+                              .value = file.filename().string(),
+                              .image = file});
+    }
+  }
+
+  // --- what would suit --------------------------------------------------------------------------
+
+  void look_at_anchors() {
+    if (result_.box_sizes.empty()) return;
+    const std::size_t step = result_.box_sizes.size() / kMostClustered + 1;
+    std::vector<BoxSize> sizes;
+    for (std::size_t i = 0; i < result_.box_sizes.size(); i += step)
+      sizes.push_back(result_.box_sizes[i]);
+    for (int k = 1; k <= options_.anchors; ++k)
+      result_.clusters.push_back(cluster_sizes(sizes, k, options_.seed));
+
+    const double px = options_.longer_px;
+    std::vector<AnchorPreset> presets = fitted_anchors(trained_on(), options_.longer_px);
+    for (AnchorPreset& preset : published_anchors()) presets.push_back(std::move(preset));
+    presets.push_back({"suggested", {.first = px}, on_maps(result_.clusters.back().sizes)});
+    for (const AnchorPreset& preset : presets) {
+      AnchorRecallCounter counter(preset, result_.classes.size());
+      for (const Photo& photo : photos_) counter.add(*photo.entry, parts_[photo.part].labels);
+      result_.anchors.push_back(counter.result());
+    }
+    result_.suggested = result_.anchors.back();
+    result_.anchors.pop_back();
+  }
+
+  /// The photos of the training split, or all where there is none with a box.
+  BoxesOnly trained_on() const {
+    const auto train = std::ranges::find(result_.splits, "train", &Checkup::Split::name);
+    const auto number = static_cast<std::size_t>(train - result_.splits.begin());
+    const bool all = train == result_.splits.end() || train->boxes == 0;
+    std::vector<BoxesOnly::Photo> photos;
+    for (const Photo& photo : photos_)
+      if (all || photo.splits.count(number))
+        photos.push_back({photo.entry, &parts_[photo.part].labels});
+    return BoxesOnly(std::move(photos), result_.classes, options_.longer_px);
+  }
+
+  CheckupOptions options_;
+  Checkup result_;
+  std::vector<Part> parts_;
+  std::vector<Photo> photos_;
+  std::set<fs::path> named_;  ///< pictures that an annotation, or a fault, names
+};
+
+}  // namespace
+
+Checkup examine(const std::filesystem::path& folder, const CheckupOptions& options) {
+  check(options.longer_px >= 32, "examine: longer_px must be >= 32, got ", options.longer_px);
+  check(options.anchors >= 1 && options.anchors <= 64, "examine: anchors must be in 1..64, got ",
+        options.anchors);
+  return Examiner(folder, options).run();
+}
+
+}  // namespace boxgrad::detection
