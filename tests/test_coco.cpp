@@ -220,3 +220,12 @@ TEST_CASE("seeded_split gives every image to one side", "[coco][data]") {
   for (std::size_t i = 0; i < 11; ++i) CHECK(all[i] == std::int64_t(i));
   CHECK(seeded_split(11, "val", 0.3, 6) != val);
 }
+
+TEST_CASE("CocoDataset does not look for pictures outside of its folder", "[coco][data]") {
+  const Folder folder;
+  folder.picture("a.png");
+  folder.picture("set/b.png");
+  folder.text("set/x.json", file(kImage + R"(, {"id": 8, "file_name": "b.png"})", kBox));
+  CHECK(CocoDataset(folder.root / "set").size() == 1);
+  CHECK(CocoDataset(folder.root).size() == 2);  // here the folder above is part of it
+}

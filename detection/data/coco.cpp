@@ -89,13 +89,13 @@ std::int64_t number_of(const std::string& id) {
   return error == std::errc() && end == id.data() + id.size() ? number : 0;
 }
 
-/// Where pictures may be, nearest first.
-std::vector<fs::path> image_folders(const fs::path& file) {
+/// Where pictures may be, nearest first. Not above `root`, the folder that was given.
+std::vector<fs::path> image_folders(const fs::path& file, const fs::path& root) {
   const fs::path here = file.parent_path(), above = here.parent_path();
   std::string name = file.stem().string();  // instances_train2017
   name.erase(0, name.find('_') == std::string::npos ? 0 : name.find('_') + 1);
   std::vector<fs::path> result;
-  for (const fs::path& base : {here, above})
+  for (const fs::path& base : {here, here == root ? here : above})
     for (const fs::path& folder : {base, base / "images", base / name, base / "images" / name,
                                    base / split_of(file), base / "images" / split_of(file)}) {
       std::error_code ignored;
@@ -197,7 +197,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     for (std::size_t i = 0; i < file.images.size(); ++i)
       taken.push_back(static_cast<std::int64_t>(i));
   }
-  ImageFinder find_image(image_folders(path));
+  ImageFinder find_image(image_folders(path, is_file ? fs::path() : fs::canonical(folder)));
   std::set<std::string> seen;
   for (const std::int64_t i : taken) {
     const CocoFile::Image& image = file.images[static_cast<std::size_t>(i)];

@@ -14,9 +14,9 @@ namespace boxgrad::detection {
 /// instances_*, only those. One file per split is told by its name or its folder's
 /// (instances_train2017.json, valid/_annotations.coco.json); of a single file without such a name
 /// "train" and "val" are cut, see PhotoOptions. Pictures are looked for by their file_name beside
-/// the .json file, in the folder above, and in images/ and folders called like the split there. A
-/// file_name with ".." or an absolute one is reduced to its last part, so that none leads
-/// elsewhere.
+/// the .json file, in the folder above (where that is part of `folder`), and in images/ and folders
+/// called like the split there. A file_name with ".." or an absolute one is reduced to its last
+/// part, so that none leads elsewhere.
 ///
 /// bbox is [x, y, width, height] in continuous pixels: (x, y, x + width, y + height) here. Crowds
 /// are marked as such and difficult. Classes are in the order of "categories", whose ids may have

@@ -113,7 +113,7 @@ class Examiner {
     // annotation when it is known which are used.
     for (const DataIssue& issue : photos->report().issues()) {
       Fault fault = fault_of(issue);
-      if (!fault.image.empty()) named_.insert(fault.image);
+      if (!fault.image.empty() && fault.kind != FaultKind::orphan_image) named_.insert(fault.image);
       if (fault.kind == FaultKind::size_differs) {
         for (const auto& o : of_image.at(fault.image)->objects)
           fault.boxes.push_back({o.x1, o.y1, o.x2, o.y2});
@@ -207,7 +207,9 @@ class Examiner {
   void look_at_names() {
     const auto told = [&](std::int64_t c) {
       const auto i = static_cast<std::size_t>(c);
-      return concat("\"", printable(result_.classes[i]), "\" (", result_.class_boxes[i], " boxes)");
+      const std::int64_t boxes = result_.class_boxes[i];
+      return concat("\"", printable(result_.classes[i]), "\" (", boxes,
+                    boxes == 1 ? " box)" : " boxes)");
     };
     for (const SimilarNames& pair : similar_names(result_.classes))
       result_.faults.add(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/charts.h"
 #include "core/check.h"
@@ -16,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kPlacesShown = 50, kPicturesShown = 6, kClassesShown = 200;
+constexpr std::size_t kPointsShown = 2000;
 constexpr int kBins = 30;
 
 void add_pictures(Report& page, const Checkup& checkup, FaultKind kind, const fs::path& out) {
@@ -93,8 +95,16 @@ void add_sizes(Report& page, const Checkup& checkup) {
            "0 is a square, 1 twice as wide as high, -1 twice as high as wide.");
   page.svg(histogram(checkup.photo_boxes, kBins,
                      {.x_label = "boxes of a picture", .y_label = "pictures"}));
+  std::set<std::pair<double, double>> sizes;  // most photos of a camera have one and the same
+  for (std::size_t i = 0; i < checkup.photo_width.size() && sizes.size() < kPointsShown; ++i)
+    sizes.emplace(checkup.photo_width[i], checkup.photo_height[i]);
+  Series photos;
+  for (const auto& [width, height] : sizes) {
+    photos.x.push_back(width);
+    photos.y.push_back(height);
+  }
   page.svg(
-      scatter_chart({{.x = checkup.photo_width, .y = checkup.photo_height}},
+      scatter_chart({photos},
                     {.x_label = "width of a picture, px", .y_label = "height, px", .height = 300}),
       "The pictures' own sizes.");
 }
@@ -129,7 +139,7 @@ void add_anchors(Report& page, const Checkup& checkup) {
   page.svg(line_chart({curve}, {.x_label = "sizes of anchors", .y_max = 1, .height = 260}),
            "What one more size gains: k-means with the distance 1 - IoU, as in YOLO9000.");
   Series boxes{.name = "boxes"}, sizes{.name = "suggested"};
-  const std::size_t step = checkup.box_sizes.size() / 2000 + 1;
+  const std::size_t step = checkup.box_sizes.size() / kPointsShown + 1;
   for (std::size_t i = 0; i < checkup.box_sizes.size(); i += step) {
     boxes.x.push_back(checkup.box_sizes[i].width);
     boxes.y.push_back(checkup.box_sizes[i].height);
@@ -159,6 +169,8 @@ void write_checkup_page(const Checkup& checkup, const fs::path& out) {
   add_classes(page, checkup);
   if (!checkup.box_side.empty()) add_sizes(page, checkup);
   if (!checkup.clusters.empty()) add_anchors(page, checkup);
+  std::error_code ignored;  // writing says why it cannot
+  fs::create_directories(out, ignored);
   page.write(out / "index.html");
 }
 

@@ -14,6 +14,7 @@ namespace {
 constexpr double kSmallestWindow = 120;  // photo pixels around a small box
 constexpr double kSurroundings = 3;      // window side over box side
 constexpr std::size_t kMostDrawn = 200;
+constexpr Color kBlue{0, 114, 178};
 
 /// A part of a photo, in whole pixels.
 struct Window {
@@ -41,12 +42,12 @@ Window window_of(const Image& photo, const std::vector<std::array<double, 4>>& b
 }
 
 void draw_box(Image& image, const std::array<double, 4>& box, const Window& window, double scale,
-              Color color) {
+              Color color, int dash = 0) {
   const auto [low_x, high_x] = std::minmax(box[0], box[2]);
   const auto [low_y, high_y] = std::minmax(box[1], box[3]);
   const double x1 = (low_x - window.x) * scale, x2 = (high_x - window.x) * scale;
   const double y1 = (low_y - window.y) * scale, y2 = (high_y - window.y) * scale;
-  draw_rectangle(image, x1, y1, x2, y2, color, {.thickness = 2});
+  draw_rectangle(image, x1, y1, x2, y2, color, {.thickness = 2, .dash = dash});
   const double w = image.width(), h = image.height();
   const bool outside = x2 <= 0 || y2 <= 0 || x1 >= w || y1 >= h;
   if (!outside && std::max(x2 - x1, y2 - y1) >= 10) return;
@@ -64,9 +65,11 @@ Image one_photo(const Fault& fault, int longer_px) {
   Image image = resize_to_fit(part, longer_px, longer_px);
   const double scale = image.width() / window.width;
   const std::size_t count = std::min(fault.boxes.size(), kMostDrawn);
-  for (std::size_t k = 0; k < count; ++k)
-    draw_box(image, fault.boxes[k], window, scale,
-             count == 2 && k == 0 ? kIgnoredColor : kNegativeColor);
+  for (std::size_t k = 0; k < count; ++k) {
+    const bool first_of_two = count == 2 && k == 0;
+    draw_box(image, fault.boxes[k], window, scale, first_of_two ? kBlue : kNegativeColor,
+             count == 2 && k == 1 ? 6 : 0);
+  }
   return image;
 }
 
