@@ -1,5 +1,6 @@
-// detection/doctor/{checkup,checkup_text,checkup_json,checkup_page,fault,fault_picture,photo_prints}.
-// and detection/cli/doctor.cpp.
+// detection/doctor/checkup.cpp, detection/doctor/checkup_text.cpp, detection/doctor/checkup_json.cpp,
+// detection/doctor/checkup_page.cpp, detection/doctor/fault.cpp, detection/doctor/fault_picture.cpp,
+// detection/doctor/photo_prints.cpp and detection/cli/doctor.cpp.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
