@@ -1,6 +1,8 @@
-// detection/doctor/checkup.cpp, detection/doctor/checkup_text.cpp, detection/doctor/checkup_json.cpp,
-// detection/doctor/checkup_page.cpp, detection/doctor/fault.cpp, detection/doctor/fault_picture.cpp,
-// detection/doctor/photo_prints.cpp and detection/cli/doctor.cpp.
+// detection/doctor/checkup.cpp, detection/doctor/checkup_text.cpp,
+// detection/doctor/checkup_json.cpp,
+// detection/doctor/checkup_page.cpp, detection/doctor/fault.cpp,
+// detection/doctor/fault_picture.cpp, detection/doctor/photo_prints.cpp and
+// detection/cli/doctor.cpp.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
