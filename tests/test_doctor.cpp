@@ -217,6 +217,27 @@ TEST_CASE("examine: photos without a box", "[doctor]") {
   CHECK(fs::exists(folder.root / "page" / "index.html"));
 }
 
+TEST_CASE("examine: boxes that are hardly any, in the smallest of pictures", "[doctor][errors]") {
+  const PhotoFolder folder("doctor_tiny");
+  folder.picture("a.png", 1, 1, 1);
+  folder.picture("b.png", 3000, 1, 2);
+  const WrittenBox hardly{"dog", "0", "0", "1e-300", "1"}, thin{"dog", "0", "0", "1", "1e-40"};
+  folder.text("x.json",
+              coco_text({{"a.png", 1, 1, {hardly}}, {"b.png", 3000, 1, {thin}}}, {"dog"}));
+  Checkup checkup = examine(folder.root);
+  CHECK(checkup.boxes == 2);
+  CHECK(checkup.clusters.empty());
+  CHECK(checkup.faults.count(FaultKind::tiny_box) == 2);
+  folder.text("x.json", coco_text({{"a.png", 1, 1, {hardly, {"dog", "0", "0", "1", "1"}}},
+                                   {"b.png", 3000, 1, {thin, {"dog", "7", "0", "2993", "0.5"}}}},
+                                  {"dog"}));
+  checkup = examine(folder.root);
+  CHECK(checkup.clusters.size() == 6);
+  CHECK(checkup.suggested.boxes == 4);
+  write_checkup_page(checkup, folder.root / "page");
+  CHECK_NOTHROW(checkup_text(checkup));
+}
+
 TEST_CASE("a fault log counts all and keeps some", "[doctor]") {
   FaultLog log(3);
   for (int i = 0; i < 10; ++i)

@@ -41,6 +41,11 @@ bool is_measured_on(const std::string& trained, const std::string& measured) {
          ((trained == "trainval" || trained == "val") && measured == "test");
 }
 
+/// Seen by a network, too: 1e-30 of a pixel is none.
+bool has_area(const PhotoEntry::Object& o) {
+  return !o.crowd && o.x2 - o.x1 > 1e-3 && o.y2 - o.y1 > 1e-3;
+}
+
 std::string numbers(const std::array<double, 4>& box) {
   return concat("(", box[0], ", ", box[1], ", ", box[2], ", ", box[3], ")");
 }
@@ -193,7 +198,7 @@ class Examiner {
       }
       const double scale = fit.size(entry.width, entry.height)[0] / entry.width;
       for (const auto& o : entry.objects) {
-        if (box++ % box_step != 0 || o.crowd) continue;
+        if (box++ % box_step != 0 || !has_area(o)) continue;
         const double w = (o.x2 - o.x1) * scale, h = (o.y2 - o.y1) * scale;
         result_.box_side.push_back(std::sqrt(w * h));
         result_.box_aspect.push_back(w / h);
@@ -358,7 +363,7 @@ class Examiner {
       result_.clusters.push_back(cluster_sizes(sizes, k, options_.seed));
 
     const double px = options_.longer_px;
-    std::vector<AnchorPreset> presets = fitted_anchors(trained_on(), options_.longer_px);
+    std::vector<AnchorPreset> presets = fitted_anchors(trained_on(), result_.classes);
     for (AnchorPreset& preset : published_anchors()) presets.push_back(std::move(preset));
     presets.push_back({"suggested", {.first = px}, on_maps(result_.clusters.back().sizes)});
     for (const AnchorPreset& preset : presets) {
@@ -370,16 +375,17 @@ class Examiner {
     result_.anchors.pop_back();
   }
 
-  /// The photos of the training split, or all where there is none with a box.
-  BoxesOnly trained_on() const {
+  /// The photos with a box of the training split, or of all where it has none.
+  std::vector<BoxesOnly::Photo> trained_on() const {
     const auto train = std::ranges::find(result_.splits, "train", &Checkup::Split::name);
     const auto number = static_cast<std::size_t>(train - result_.splits.begin());
-    const bool all = train == result_.splits.end() || train->boxes == 0;
-    std::vector<BoxesOnly::Photo> photos;
-    for (const Photo& photo : photos_)
-      if (all || photo.splits.count(number))
-        photos.push_back({photo.entry, &parts_[photo.part].labels});
-    return BoxesOnly(std::move(photos), result_.classes, options_.longer_px);
+    std::vector<BoxesOnly::Photo> all, of_train;
+    for (const Photo& photo : photos_) {
+      if (std::ranges::none_of(photo.entry->objects, has_area)) continue;
+      all.push_back({photo.entry, &parts_[photo.part].labels});
+      if (photo.splits.count(number)) of_train.push_back(all.back());
+    }
+    return of_train.empty() ? all : of_train;
   }
 
   CheckupOptions options_;

@@ -2,10 +2,7 @@
 
 #include <cmath>
 
-#include "core/check.h"
-#include "detection/training/photo_fit.h"
-#include "detection/training/region_recipe.h"
-#include "detection/training/ssd_recipe.h"
+#include "detection/training/photo_recipe.h"
 
 namespace boxgrad::detection {
 
@@ -43,11 +40,16 @@ std::vector<AnchorLevel> on_maps(const std::vector<BoxSize>& sizes) {
   return maps;
 }
 
-std::vector<AnchorPreset> fitted_anchors(const BoxesOnly& photos, int longer_px) {
-  const PhotoFit fit{.first = static_cast<double>(longer_px)};
-  const auto ssd = fitting_anchors(photos, {}, SsdRecipe().anchor_sides, true);
-  const auto rpn = fitting_anchors(photos, {}, RegionRecipe().anchor_sides);
-  return {{"ssd-mobilenet", fit, on_maps(ssd)}, {"faster-rcnn", fit, {{rpn, 8}}}};
+std::vector<AnchorPreset> fitted_anchors(const std::vector<BoxesOnly::Photo>& photos,
+                                         const std::vector<std::string>& classes) {
+  std::vector<AnchorPreset> presets;
+  for (const std::string& model : detector_models()) {
+    const PhotoRecipe recipe = PhotoRecipe::of(model);
+    const DetectorSpec spec = describe(recipe, BoxesOnly(photos, classes, recipe.longer_px()));
+    if (!spec.anchors.empty())
+      presets.push_back({model, {.first = static_cast<double>(spec.longer_px)}, spec.anchors});
+  }
+  return presets;
 }
 
 }  // namespace boxgrad::detection

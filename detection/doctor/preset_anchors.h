@@ -33,8 +33,10 @@ class BoxesOnly : public Dataset {
 /// people's own photos lay them.
 std::vector<AnchorLevel> on_maps(const std::vector<BoxSize>& sizes);
 
-/// The anchors that the detectors for people's own photos (photo_fit.h) would have if they were
-/// trained on these, seen with longer_px. Throws std::invalid_argument when there is no box.
-std::vector<AnchorPreset> fitted_anchors(const BoxesOnly& photos, int longer_px);
+/// The anchors that the models of `boxgrad train` (photo_recipe.h) would have if they were trained
+/// on these, with their defaults. fast-rcnn is left out, which has none. Throws
+/// std::invalid_argument when there is no box.
+std::vector<AnchorPreset> fitted_anchors(const std::vector<BoxesOnly::Photo>& photos,
+                                         const std::vector<std::string>& classes);
 
 }  // namespace boxgrad::detection
