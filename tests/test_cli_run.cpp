@@ -163,7 +163,17 @@ TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
   write_photos(photos, 8, true);
   succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
             photos.string(), "--out", run.string()});
-  fails({"train", "--resume", run.string()}, "has finished");
+  fails({"train", "--resume", run.string()}, "has finished its 4 steps");
+  // Killed behind the last checkpoint: the same weights. Killed before the first: from the start.
+  const std::string bits = sha256_file(run / kModelFile);
+  fs::remove(run / kModelFile);
+  succeeds({"train", "--resume", run.string()});
+  CHECK(sha256_file(run / kModelFile) == bits);
+  fs::remove(run / kModelFile);
+  fs::remove(run / "checkpoint-4.json");
+  CHECK_THAT(succeeds({"train", "--resume", run.string()}).out,
+             Catch::Contains("has no checkpoint yet: begins again"));
+  CHECK(sha256_file(run / kModelFile) == bits);
   fails({"train", "--resume", run.string(), "--minutes", "3"}, "--minutes cannot be changed");
   fails({"train", "--resume", photos.string()}, "no run's folder");
   fails({"train", "--config", (run / kConfigFile).string(), "--out", run.string()},

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iostream>
 #include <limits>
+#include <optional>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -90,12 +91,25 @@ std::int64_t peak_megabytes() {
 }
 
 /// The best AP50 of the looks that a run had so far.
-double best_so_far(const Path& run) {
+double best_so_far(const TrainingLog& log) {
   double best = -1;
-  if (const auto checkpoint = load_checkpoint(run))
-    for (const ValidationRecord& look : checkpoint->log.validations)
-      best = std::max(best, look.ap50);
+  for (const ValidationRecord& look : log.validations) best = std::max(best, look.ap50);
   return best;
+}
+
+/// The end of a training whose last checkpoint was written: the mean of its weights, if it has one.
+TrainingSummary finish_from(Detector& detector, const Checkpoint& checkpoint) {
+  nn::StateDict weights;
+  for (const std::string prefix : {"average/", "model/"}) {
+    if (!weights.empty()) break;
+    for (const auto& [name, tensor] : checkpoint.tensors)
+      if (name.starts_with(prefix)) weights.emplace_back(name.substr(prefix.size()), tensor);
+  }
+  detector.load_state_dict(weights);
+  return {.log = checkpoint.log,
+          .iterations = checkpoint.iteration,
+          .total_iterations = checkpoint.total_iterations,
+          .seconds = checkpoint.seconds};
 }
 
 /// Figures, pictures and curves of the end.
@@ -136,17 +150,26 @@ void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
 }
 
 void train_run(const Program& program, const TrainSettings& settings) {
-  const bool resume = !settings.resume.empty();
-  if (resume) check_resume_options(program);
-  check(!resume || is_run_folder(settings.resume), "--resume: ", settings.resume,
+  const bool given = !settings.resume.empty();
+  if (given) check_resume_options(program);
+  check(!given || is_run_folder(settings.resume), "--resume: ", settings.resume,
         " is no run's folder: it has no ", kConfigFile);
   RunConfig config =
-      resume ? load_run_config(settings.resume / kConfigFile) : new_config(program, settings);
+      given ? load_run_config(settings.resume / kConfigFile) : new_config(program, settings);
   PhotoRecipe& recipe = config.recipe;
-  Path out = resume ? settings.resume : settings.out;
+  Path out = given ? settings.resume : settings.out;
   if (out.empty()) out = Path("out") / recipe.model;
-  check(resume || !is_run_folder(out), "--out: ", out, " holds a run already; boxgrad train ",
+  check(given || !is_run_folder(out), "--out: ", out, " holds a run already; boxgrad train ",
         "--resume goes on with it, or name another folder");
+
+  // A run that was killed before its first checkpoint begins again, with the same numbers.
+  const auto checkpoint = given ? load_checkpoint(out) : std::nullopt;
+  const bool resume = checkpoint.has_value();
+  check(!resume || checkpoint->iteration < checkpoint->total_iterations ||
+            !std::filesystem::exists(out / kModelFile),
+        "--resume: the run in ", out, " has finished its ", resume ? checkpoint->iteration : 0,
+        " steps; there is nothing to resume");
+  if (given && !resume) std::cout << out.string() << " has no checkpoint yet: begins again\n";
 
   say_how_it_is_split(config.data);
   const auto photos =
@@ -159,7 +182,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
     std::cout
         << "there is no \"" << config.val_split
         << "\": nothing is measured along the way, and in the end the photos it learned from\n";
-  if (!resume) set_length(program, settings, photos->size(), recipe);
+  if (!given) set_length(program, settings, photos->size(), recipe);
 
   // The network: measured on the photos, unless the config has one.
   manual_seed(recipe.seed());
@@ -192,14 +215,18 @@ void train_run(const Program& program, const TrainSettings& settings) {
             << "\n"
             << std::flush;
 
-  double best = resume ? best_so_far(out) : -1;
+  double best = resume ? best_so_far(checkpoint->log) : -1;
   const auto keep_best = [&](const ValidationRecord& look) {
     if (look.ap50 <= best) return;
     best = look.ap50;
     save_trained(out / kBestFile, *detector, spec);
   };
-  const TrainingSummary summary = train_on_photos(*detector, recipe, spec, train_set, val_set,
-                                                  program.quick() ? 1 : 5, out, resume, keep_best);
+  // A run may have been killed between its last checkpoint and its results.
+  const TrainingSummary summary =
+      resume && checkpoint->iteration >= checkpoint->total_iterations
+          ? finish_from(*detector, *checkpoint)
+          : train_on_photos(*detector, recipe, spec, train_set, val_set, program.quick() ? 1 : 5,
+                            out, resume, keep_best);
   if (summary.interrupted)
     throw std::runtime_error(concat("interrupted after ", summary.iterations, " of ",
                                     summary.total_iterations, " steps; boxgrad train --resume ",

@@ -98,6 +98,7 @@ TrainingSummary train_dense_detector(Detector& detector, const DenseRecipe& reci
       .schedule = warm_cosine,
       .average_decay = recipe.average_decay,
       .validations = looks,
+      .checkpoint_every = 100,
       .out = out,
       .resume = resume,
       .config = concat("{\"focal\": ", recipe.focal, ", \"longer_px\": ", recipe.longer_px,

@@ -90,6 +90,7 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
       .schedule = warm_cosine,
       .average_decay = recipe.average_decay,
       .validations = 4,
+      .checkpoint_every = 100,
       .out = out,
       .resume = resume,
       .config = concat("{\"proposals\": \"", recipe.own_proposals ? "own" : "given",
