@@ -45,6 +45,32 @@ void write_photos(const fs::path& folder, int count, bool lists) {
   }
 }
 
+/// The same photos with the same lists, annotated like COCO.
+void write_coco_copy(const fs::path& voc, const fs::path& coco) {
+  fs::create_directories(coco);
+  fs::copy(voc / "JPEGImages", coco / "images");
+  for (const std::string split : {"train", "val", "test"}) {
+    const auto photos = open_photos(voc, {.split = split});
+    nlohmann::json json = {
+        {"images", nlohmann::json::array()},
+        {"annotations", nlohmann::json::array()},
+        {"categories", {{{"id", 7}, {"name", "green"}}, {{"id", 3}, {"name", "red"}}}}};
+    for (const PhotoEntry& entry : photos->entries()) {
+      const int id = 10 + 5 * static_cast<int>(json["images"].size());  // with gaps
+      json["images"].push_back({{"id", id},
+                                {"file_name", entry.image.filename().string()},
+                                {"width", entry.width},
+                                {"height", entry.height}});
+      for (const PhotoEntry::Object& o : entry.objects)
+        json["annotations"].push_back({{"id", 1 + json["annotations"].size()},
+                                       {"image_id", id},
+                                       {"category_id", o.label == 1 ? 7 : 3},
+                                       {"bbox", {o.x1, o.y1, o.x2 - o.x1, o.y2 - o.y1}}});
+    }
+    std::ofstream(coco / concat("instances_", split, ".json")) << json;
+  }
+}
+
 /// Small enough to learn in no time.
 fs::path write_small_config(const fs::path& folder, const std::string& model) {
   nlohmann::json training = {{"longer_px", 64}, {"batch_size", 2}, {"iterations", 4}};
@@ -155,6 +181,26 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
             photos.string(), "--out", (folder.path() / "third").string(), "--pretrained",
             first.string(), "--epochs", "1"});
   CHECK(json_of(folder.path() / "third" / kConfigFile)["training"]["iterations"] == 3);
+}
+
+TEST_CASE("photos annotated like COCO give the same run as like VOC", "[cli][cli_run]") {
+  const CliFolder folder("coco");
+  write_photos(folder.path() / "voc", 12, true);
+  write_coco_copy(folder.path() / "voc", folder.path() / "coco");
+  const fs::path config = write_small_config(folder.path(), "ssd-mobilenet");
+  for (const char* kind : {"voc", "coco"}) {
+    const std::string data = (folder.path() / kind).string(), run = data + "_run";
+    succeeds({"train", "--config", config.string(), "--data", data, "--out", run});
+    succeeds({"eval", run, "--data", data});
+  }
+  CHECK(sha256_file(folder.path() / "voc_run" / kModelFile) ==
+        sha256_file(folder.path() / "coco_run" / kModelFile));
+  const auto figures = [&](const char* run) {
+    nlohmann::json json = json_of(folder.path() / run / "eval_test/metrics.json");
+    for (const char* key : {"run", "data", "ms_per_photo"}) json.erase(key);
+    return json;
+  };
+  CHECK(figures("voc_run") == figures("coco_run"));
 }
 
 TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {

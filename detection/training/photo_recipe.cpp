@@ -170,7 +170,7 @@ std::string start(Detector& detector, const PhotoRecipe& recipe, const DetectorS
     told = fill_from_weights(detector, weights);
   } else if (!recipe.pretrained.empty()) {
     fill_from_face_trunk(*detector.find("backbone"), recipe.pretrained);
-    told = concat("the trunk from ", recipe.pretrained.string());
+    told = concat("the trunk of ", recipe.pretrained.string());
   }
   if (auto* fast = dynamic_cast<FastRcnn*>(&detector))
     fit_region_targets(*fast, train, preparation_of(spec));
