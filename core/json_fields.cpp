@@ -208,7 +208,11 @@ void read_fields(const std::string& text, const std::string& file, bool partial,
 std::string write_json(const std::function<void(JsonFields&)>& fields) {
   FieldWriter writer;
   fields(writer);
-  return writer.json.dump(2, ' ', false, nlohmann::json::error_handler_t::strict) + "\n";
+  try {
+    return writer.json.dump(2, ' ', false, nlohmann::json::error_handler_t::strict) + "\n";
+  } catch (const nlohmann::json::exception&) {
+    throw std::invalid_argument("write_json: a text is not UTF-8, and JSON has no others");
+  }
 }
 
 void read_json(const std::string& text, const std::string& file,

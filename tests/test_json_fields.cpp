@@ -102,6 +102,11 @@ TEST_CASE("a wrong field is named with its file, what was expected and what is t
   CHECK_THROWS_WITH(read("{"), Catch::Contains("c.json: the file is not JSON"));
 }
 
+TEST_CASE("a text that JSON cannot hold is refused", "[json_fields][errors]") {
+  Settings s{.name = "\xff\xfe"};
+  CHECK_THROWS_WITH(written(s), Catch::Contains("is not UTF-8"));
+}
+
 TEST_CASE("a partial file leaves the rest as it is, and has no unknown keys", "[json_fields]") {
   Settings s;
   const auto partly = [&](const std::string& text) {

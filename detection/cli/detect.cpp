@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "core/program.h"
 #include "detection/cli/subcommand.h"
+#include "detection/data/data_report.h"
 #include "detection/detections_json.h"
 #include "detection/draw.h"
 #include "detection/training/run_folder.h"
@@ -43,8 +44,9 @@ void print_found(const std::string& name, const Detections& found,
             << (found.scores.size() == 1 ? " object\n" : " objects\n");
   const auto corners = found.boxes.data();
   for (std::size_t i = 0; i < found.scores.size(); ++i) {
-    std::cout << "  " << classes[static_cast<std::size_t>(found.labels[i] - 1)] << " " << std::fixed
-              << std::setprecision(2) << found.scores[i] << " at" << std::setprecision(0);
+    std::cout << "  " << printable(classes[static_cast<std::size_t>(found.labels[i] - 1)]) << " "
+              << std::fixed << std::setprecision(2) << found.scores[i] << " at"
+              << std::setprecision(0);
     for (std::size_t k = 0; k < 4; ++k) std::cout << " " << corners[4 * i + k];
     std::cout << std::defaultfloat << "\n";
   }

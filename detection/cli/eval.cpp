@@ -66,15 +66,15 @@ bool is_column(const std::string& name) {
 void print_table(const FigureTable& table, const EvaluationResult& evaluation,
                  const std::vector<std::string>& names) {
   std::size_t widest = 5;
-  for (const std::string& name : names) widest = std::max(widest, name.size());
+  for (const std::string& name : names) widest = std::max(widest, printable(name).size());
   std::cout << std::left << std::setw(static_cast<int>(widest)) << "class" << std::right
             << std::setw(8) << "truths";
   for (const auto& [name, figure] : table.classes.front())
     if (is_column(name)) std::cout << "  " << std::setw(6) << name;
   std::cout << "\n";
   for (std::size_t k = 0; k < names.size(); ++k) {
-    std::cout << std::left << std::setw(static_cast<int>(widest)) << names[k] << std::right
-              << std::setw(8) << evaluation.classes[k].num_truths;
+    std::cout << std::left << std::setw(static_cast<int>(widest)) << printable(names[k])
+              << std::right << std::setw(8) << evaluation.classes[k].num_truths;
     for (const auto& [name, figure] : table.classes[k])
       if (is_column(name))
         std::cout << "  " << std::setw(std::max(6, static_cast<int>(name.size())))

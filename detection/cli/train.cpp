@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "core/program.h"
+#include "core/progress.h"
 #include "core/random.h"
 #include "core/report.h"
 #include "core/stopwatch.h"
@@ -136,7 +137,7 @@ void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
   std::cout << "on " << split << ": AP " << figure_text(coco.all.ap) << ", AP50 "
             << figure_text(coco.all.ap50);
   for (std::size_t k = 0; k < result.class_names.size() && k < 10; ++k)
-    std::cout << (k == 0 ? " (" : ", ") << result.class_names[k] << " "
+    std::cout << (k == 0 ? " (" : ", ") << printable(result.class_names[k]) << " "
               << figure_text(coco.classes[k].ap50);
   std::cout << (classes > 10 ? ", ...)\n" : ")\n");
 
@@ -222,6 +223,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
     save_trained(out / kBestFile, *detector, spec);
   };
   // A run may have been killed between its last checkpoint and its results.
+  const Stopwatch watch;
   const TrainingSummary summary =
       resume && checkpoint->iteration >= checkpoint->total_iterations
           ? finish_from(*detector, *checkpoint)
@@ -232,10 +234,12 @@ void train_run(const Program& program, const TrainSettings& settings) {
                                     summary.total_iterations, " steps; boxgrad train --resume ",
                                     out.string(), " goes on from there"));
   save_trained(out / kModelFile, *detector, spec);
-  std::cout << summary.iterations << " steps of " << recipe.batch_size() << " photos in "
-            << std::lround(summary.seconds) << " s";
-  if (recipe.minutes() > 0) std::cout << " of " << std::lround(60 * recipe.minutes()) << " s";
-  std::cout << ", " << peak_megabytes() << " MB at the most\n";
+  std::cout << summary.iterations << " steps of " << recipe.batch_size()
+            << " photos: " << Progress::duration(watch.seconds());
+  if (recipe.minutes() > 0 && !resume)
+    std::cout << " of " << Progress::duration(60 * recipe.minutes());
+  std::cout << ", " << std::lround(summary.seconds) << " s of it in steps; " << peak_megabytes()
+            << " MB at the most\n";
   write_results({spec, detector, preparation_of(spec)}, recipe, summary,
                 val_set != nullptr ? *val_set : train_set, *photos,
                 val_set != nullptr ? config.val_split : config.train_split, out);

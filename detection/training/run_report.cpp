@@ -145,11 +145,15 @@ void add_run_sections(Report& report, const RunResult& result, const Dataset& va
                       const fs::path& folder) {
   const auto& [training, evaluation, answers, names, parameters, batch_size, figures] = result;
   const double images = static_cast<double>(training.iterations * batch_size);
-  report.numbers({{"AP50", evaluation.mean_ap ? number(*evaluation.mean_ap) : "n/a"},
-                  {"AP50, any class", evaluation.class_agnostic.ap_text()},
-                  {"training", Progress::duration(training.seconds)},
-                  {"images per second", number(images / std::max(training.seconds, 1e-9))},
-                  {"parameters", std::to_string(parameters)}});
+  std::vector<std::pair<std::string, std::string>> numbers{
+      {"AP50", evaluation.mean_ap ? number(*evaluation.mean_ap) : "n/a"},
+      {"AP50, any class", evaluation.class_agnostic.ap_text()}};
+  if (training.iterations > 0) {  // else it was trained at another time
+    numbers.emplace_back("training", Progress::duration(training.seconds));
+    numbers.emplace_back("images per second", number(images / std::max(training.seconds, 1e-9)));
+  }
+  numbers.emplace_back("parameters", std::to_string(parameters));
+  report.numbers(numbers);
 
   report.section("What it finds");
   std::vector<Image> found, errors;
