@@ -24,7 +24,7 @@ COLD := $(wildcard core/serialize.cpp core/strict_json.cpp core/json_fields.cpp 
   core/progress.cpp core/draw_maps.cpp core/exif.cpp core/font.cpp core/nan_check.cpp core/memory.cpp \
   layers/module.cpp layers/path_pattern.cpp layers/count.cpp layers/profile.cpp \
   layers/roofline.cpp layers/svd_linear.cpp detection/regions.cpp detection/data/voc*.cpp detection/data/photo_dataset.cpp detection/data/coco*.cpp detection/data/open_photos.cpp detection/data/in_memory.cpp \
-  detection/detections_json.cpp $(wildcard $(addprefix detection/doctor/,checkup*.cpp fault*.cpp preset_anchors.cpp)) \
+  detection/detections_json.cpp $(wildcard $(addprefix detection/doctor/,checkup*.cpp fault*.cpp opened_folder.cpp preset_anchors.cpp)) \
   detection/training/*.cpp detection/models/*.cpp $(filter-out %/main.cpp,$(wildcard detection/cli/*.cpp)) \
   $(addprefix detection/proposals/,draw_proposals.cpp proposal_cache.cpp proposals.cpp \
     selective_search.cpp))

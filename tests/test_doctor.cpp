@@ -10,6 +10,7 @@
 #include "detection/doctor/checkup_page.h"
 #include "detection/doctor/checkup_text.h"
 #include "detection/doctor/fault_picture.h"
+#include "detection/doctor/opened_folder.h"
 #include "detection/doctor/photo_prints.h"
 #include "tests/catch.h"
 #include "tests/cli.h"
@@ -173,8 +174,8 @@ TEST_CASE("examine: the same faults in a COCO folder", "[doctor]") {
                    ", annotation 5: dog [200, 20, 40, 10] in boxes.png in a "
                    "picture of 100 x 80"),
             concat("duplicate_box ", json,
-                   ", annotation 8: dog (10, 10, 40, 30), IoU 1 with "
-                   "annotation 7: dog (10, 10, 40, 30)"),
+                   ", annotation 8: dog [10, 10, 40, 30], IoU 1 with "
+                   "annotation 7: dog [10, 10, 40, 30]"),
             "similar_case \"cat\" (2 boxes) and \"Cat\" (0 boxes)",
             concat("unknown_class ", json,
                    ", annotation 6: category 990 [0, 0, 20, 20] in "
@@ -236,6 +237,27 @@ TEST_CASE("examine: boxes that are hardly any, in the smallest of pictures", "[d
   CHECK(checkup.suggested.boxes == 4);
   write_checkup_page(checkup, folder.root / "page");
   CHECK_NOTHROW(checkup_text(checkup));
+}
+
+TEST_CASE("every fault is counted, few are kept", "[doctor]") {
+  const PhotoFolder folder("doctor_kept");
+  voc_photo(folder, "a", std::vector<WrittenBox>(9, {"dog", "5", "5", "5", "5"}), 1);
+  voc_photo(folder, "b", {kDog}, 2);
+  const Checkup checkup = examine(folder.root, {.kept_faults = 2});
+  CHECK(checkup.faults.count(FaultKind::no_area) == 9);
+  CHECK(checkup.faults.of(FaultKind::no_area).size() == 2);
+  CHECK_THAT(checkup_text(checkup), Catch::Contains("and 7 more"));
+}
+
+TEST_CASE("names of files cannot steer a terminal", "[doctor][errors]") {
+  const PhotoFolder folder("doctor_terminal");
+  voc_photo(folder, "a", {kDog}, 1);
+  folder.text("Annotations/b\x1b[2J\n.xml", "<annotation>");
+  folder.picture("JPEGImages/c\r\n.png", 10, 10, 2);
+  const std::string text = checkup_text(examine(folder.root));
+  CHECK(text.find('\x1b') == std::string::npos);
+  CHECK(text.find('\r') == std::string::npos);
+  CHECK_THAT(text, Catch::Contains("b?[2J?.xml") && Catch::Contains("c??.png"));
 }
 
 TEST_CASE("a fault log counts all and keeps some", "[doctor]") {

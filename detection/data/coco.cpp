@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/progress.h"
 #include "detection/data/coco_json.h"
 
 namespace boxgrad::detection {
@@ -199,7 +200,10 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
   }
   ImageFinder find_image(image_folders(path, is_file ? fs::path() : fs::canonical(folder)));
   std::set<std::string> seen;
+  Progress progress("opening photos", static_cast<std::int64_t>(taken.size()));
+  std::int64_t opened = 0;
   for (const std::int64_t i : taken) {
+    progress.update(++opened);
     const CocoFile::Image& image = file.images[static_cast<std::size_t>(i)];
     if (!seen.insert(image.id).second) continue;
     PhotoEntry entry{.image = find_image(image.file_name), .annotation = path};

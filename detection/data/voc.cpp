@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/progress.h"
 #include "detection/data/voc_folder.h"
 #include "detection/data/voc_xml.h"
 
@@ -74,8 +75,12 @@ VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& opti
   std::map<std::string, Parsed> all = parse_all(folder);
   if (class_names_.empty()) class_names_ = names_in(all, report_);
 
-  for (const std::string& stem :
-       voc_split(folder, options.split, options.val_share, options.split_seed, report_)) {
+  const std::vector<std::string> stems =
+      voc_split(folder, options.split, options.val_share, options.split_seed, report_);
+  Progress progress("opening photos", static_cast<std::int64_t>(stems.size()));
+  std::int64_t opened = 0;
+  for (const std::string& stem : stems) {
+    progress.update(++opened);
     const Parsed& parsed = all.at(stem);
     const std::string xml = folder.xml_files.at(stem).front();
     if (!parsed.error.empty()) {

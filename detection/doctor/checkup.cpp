@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <memory>
 #include <set>
 
 #include "core/check.h"
-#include "detection/data/open_photos.h"
+#include "core/progress.h"
 #include "detection/data/voc_folder.h"
 #include "detection/doctor/box_twins.h"
+#include "detection/doctor/opened_folder.h"
 #include "detection/doctor/photo_prints.h"
 #include "detection/doctor/preset_anchors.h"
 #include "detection/doctor/similar_names.h"
@@ -23,18 +22,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMostFigures = 100000, kMostClustered = 10000;
 constexpr double kTwinIou = 0.9, kTinyPx = 2;
 
-/// A photo of any part, and which splits it belongs to.
-struct Photo {
-  const PhotoEntry* entry = nullptr;
-  std::size_t part = 0;
-  std::set<std::size_t> splits = {};
-};
-
-/// One annotated set: all of a folder, or one split of it.
-struct Part {
-  std::unique_ptr<PhotoDataset> photos;
-  std::vector<std::int64_t> labels;  ///< of its classes, in the checkup's
-};
+using Photo = OpenedFolder::Photo;
 
 bool is_measured_on(const std::string& trained, const std::string& measured) {
   return (trained == "train" && (measured == "val" || measured == "test")) ||
@@ -46,8 +34,9 @@ bool has_area(const PhotoEntry::Object& o) {
   return !o.crowd && o.x2 - o.x1 > 1e-3 && o.y2 - o.y1 > 1e-3;
 }
 
-std::string numbers(const std::array<double, 4>& box) {
-  return concat("(", box[0], ", ", box[1], ", ", box[2], ", ", box[3], ")");
+/// Corners in parentheses, corner and size in brackets, as the readers write them.
+std::string numbers(const std::array<double, 4>& n, bool corners) {
+  return concat(corners ? "(" : "[", n[0], ", ", n[1], ", ", n[2], ", ", n[3], corners ? ")" : "]");
 }
 
 class Examiner {
@@ -56,11 +45,17 @@ class Examiner {
     result_.folder = fs::weakly_canonical(folder);
     result_.faults = FaultLog(options.kept_faults);
     result_.longer_px = options.longer_px;
+    opened_ = open_all_splits(result_.folder, options.kept_faults, result_.faults);
+    result_.format = opened_.format;
+    result_.classes = opened_.classes;
+    for (const std::string& split : opened_.splits)
+      result_.splits.push_back({.name = split,
+                                .images = 0,
+                                .boxes = 0,
+                                .class_boxes = std::vector<std::int64_t>(result_.classes.size())});
   }
 
   Checkup run() {
-    open();
-    name_classes();
     count();
     look_at_names();
     look_at_boxes();
@@ -73,107 +68,20 @@ class Examiner {
  private:
   // --- what there is ----------------------------------------------------------------------------
 
-  void open() {
-    const fs::path& root = result_.folder;
-    const std::vector<std::string> splits = photo_splits(root);
-    const bool voc = fs::is_directory(root) && has_voc_files(root);
-    result_.format = voc ? "PASCAL VOC" : "COCO";
-    // A VOC folder with lists is one set of annotations, of which each list names some.
-    bool lists = splits.empty();
-    VocFolder files;
-    if (voc) {
-      try {
-        files = find_voc_folder(root, splits.empty() ? "" : splits.front());
-        lists = !files.split_is_folder;
-      } catch (const std::invalid_argument&) {  // said again when the split is opened
-      }
-    }
-    std::string first_error;
-    for (const std::string& split : lists ? std::vector<std::string>{""} : splits) {
-      try {
-        add_part(split);
-        if (!lists || splits.empty()) add_split(split, parts_.size() - 1);
-      } catch (const std::invalid_argument& error) {
-        if (first_error.empty()) first_error = error.what();
-        result_.faults.add({.kind = FaultKind::unreadable_split,
-                            .file = root,
-                            .object = split,
-                            .value = error.what()});
-      }
-    }
-    check(!parts_.empty(), first_error);
-    if (lists)
-      for (const std::string& split : splits) add_list(files, split);
-  }
-
-  void add_part(const std::string& split) {
-    const PhotoOptions options{.split = split, .kept_issues = options_.kept_faults};
-    auto photos = open_photos(result_.folder, options);
-    std::map<fs::path, const PhotoEntry*> of_image;
-    for (const PhotoEntry& entry : photos->entries()) {
-      photos_.push_back({.entry = &entry, .part = parts_.size()});
-      of_image.emplace(entry.image, &entry);
-    }
-    // Class names that are alike are looked for in all splits together; pictures without
-    // annotation when it is known which are used.
-    for (const DataIssue& issue : photos->report().issues()) {
-      Fault fault = fault_of(issue);
-      if (!fault.image.empty() && fault.kind != FaultKind::orphan_image) named_.insert(fault.image);
-      if (fault.kind == FaultKind::size_differs) {
-        for (const auto& o : of_image.at(fault.image)->objects)
-          fault.boxes.push_back({o.x1, o.y1, o.x2, o.y2});
-      }
-      if (fault.kind != FaultKind::similar_case && fault.kind != FaultKind::orphan_image)
-        result_.faults.add(fault);
-    }
-    parts_.push_back({std::move(photos), {}});
-  }
-
-  void add_split(const std::string& name, std::size_t part) {
-    for (Photo& photo : photos_)
-      if (photo.part == part) photo.splits.insert(result_.splits.size());
-    result_.splits.push_back({.name = name, .images = 0, .boxes = 0, .class_boxes = {}});
-  }
-
-  void add_list(const VocFolder& files, const std::string& split) {
-    DataReport report(false, options_.kept_faults);
-    const std::vector<std::string> stems = voc_split(files, split, 0, 0, report);
-    for (const DataIssue& issue : report.issues()) result_.faults.add(fault_of(issue));
-    const std::set<std::string> own(stems.begin(), stems.end());
-    for (Photo& photo : photos_)
-      if (own.count(photo.entry->annotation.stem().string()))
-        photo.splits.insert(result_.splits.size());
-    result_.splits.push_back({.name = split, .images = 0, .boxes = 0, .class_boxes = {}});
-  }
-
-  void name_classes() {
-    for (Part& part : parts_)
-      for (const std::string& name : part.photos->class_names()) {
-        const auto known = std::ranges::find(result_.classes, name);
-        part.labels.push_back(known - result_.classes.begin() + 1);
-        if (known == result_.classes.end()) result_.classes.push_back(name);
-      }
-  }
-
-  std::size_t class_of(const Photo& photo, const PhotoEntry::Object& object) const {
-    const auto& labels = parts_[photo.part].labels;
-    return static_cast<std::size_t>(labels[static_cast<std::size_t>(object.label - 1)] - 1);
-  }
-
   void count() {
     result_.class_boxes.resize(result_.classes.size());
-    for (Checkup::Split& split : result_.splits) split.class_boxes.resize(result_.classes.size());
-    for (const Photo& photo : photos_) {
+    for (const Photo& photo : opened_.photos) {
       const auto& objects = photo.entry->objects;
       const auto boxes = static_cast<std::int64_t>(objects.size());
       ++result_.images;
       result_.boxes += boxes;
       result_.empty_images += boxes == 0;
-      for (const auto& object : objects) ++result_.class_boxes[class_of(photo, object)];
+      for (const auto& object : objects) ++result_.class_boxes[opened_.class_of(photo, object)];
       for (const std::size_t s : photo.splits) {
         ++result_.splits[s].images;
         result_.splits[s].boxes += boxes;
-        for (const auto& object : objects) ++result_.splits[s].class_boxes[class_of(photo, object)];
+        for (const auto& object : objects)
+          ++result_.splits[s].class_boxes[opened_.class_of(photo, object)];
       }
       if (photo.splits.empty())
         result_.faults.add({.kind = FaultKind::in_no_split,
@@ -186,11 +94,11 @@ class Examiner {
   void take_figures() {
     const auto boxes = static_cast<std::size_t>(result_.boxes);
     const std::size_t box_step = boxes / kMostFigures + 1,
-                      photo_step = photos_.size() / kMostFigures + 1;
+                      photo_step = opened_.photos.size() / kMostFigures + 1;
     const PhotoFit fit{.first = static_cast<double>(options_.longer_px)};
     std::size_t box = 0;
-    for (std::size_t p = 0; p < photos_.size(); ++p) {
-      const PhotoEntry& entry = *photos_[p].entry;
+    for (std::size_t p = 0; p < opened_.photos.size(); ++p) {
+      const PhotoEntry& entry = *opened_.photos[p].entry;
       if (p % photo_step == 0) {
         result_.photo_width.push_back(entry.width);
         result_.photo_height.push_back(entry.height);
@@ -238,20 +146,20 @@ class Examiner {
     // In the file's own numbers.
     const std::array<double, 4> own = voc ? std::array{o.x1 + 1, o.y1 + 1, o.x2, o.y2}
                                           : std::array{o.x1, o.y1, o.x2 - o.x1, o.y2 - o.y1};
-    return {
-        .kind = kind,
-        .file = photo.entry->annotation,
-        .object = o.place == 0
-                      ? concat("box ", object + 1, " of ", photo.entry->image.filename().string())
-                      : concat(voc ? "line " : "annotation ", o.place),
-        .value = concat(printable(result_.classes[class_of(photo, o)]), " ", numbers(own), more),
-        .image = photo.entry->image,
-        .boxes = {{o.x1, o.y1, o.x2, o.y2}}};
+    return {.kind = kind,
+            .file = photo.entry->annotation,
+            .object = o.place == 0 ? concat("box ", object + 1, " of ",
+                                            photo.entry->image.filename().string())
+                                   : concat(voc ? "line " : "annotation ", o.place),
+            .value = concat(printable(result_.classes[opened_.class_of(photo, o)]), " ",
+                            numbers(own, voc), more),
+            .image = photo.entry->image,
+            .boxes = {{o.x1, o.y1, o.x2, o.y2}}};
   }
 
   void look_at_boxes() {
     const PhotoFit fit{.first = static_cast<double>(options_.longer_px)};
-    for (const Photo& photo : photos_) {
+    for (const Photo& photo : opened_.photos) {
       const PhotoEntry& entry = *photo.entry;
       for (const BoxTwins& twins : box_twins(entry, kTwinIou)) {
         const auto &a = entry.objects[twins.first], &b = entry.objects[twins.second];
@@ -278,7 +186,7 @@ class Examiner {
 
   void look_at_pictures() {
     std::vector<fs::path> pictures;
-    for (const Photo& photo : photos_) pictures.push_back(photo.entry->image);
+    for (const Photo& photo : opened_.photos) pictures.push_back(photo.entry->image);
     const std::vector<PhotoPrint> prints = photo_prints(pictures, options_.decode);
     for (std::size_t p = 0; p < prints.size(); ++p) {
       const PhotoPrint& print = prints[p];
@@ -292,10 +200,10 @@ class Examiner {
     }
     for (const auto& group : same_prints(prints))
       for (std::size_t k = 1; k < group.size(); ++k)
-        add_copy(photos_[static_cast<std::size_t>(group[0])],
-                 photos_[static_cast<std::size_t>(group[k])]);
+        add_copy(opened_.photos[static_cast<std::size_t>(group[0])],
+                 opened_.photos[static_cast<std::size_t>(group[k])]);
     // One photo in two lists is a leak, too.
-    for (const Photo& photo : photos_)
+    for (const Photo& photo : opened_.photos)
       if (!leaks(photo, photo).empty())
         result_.faults.add({.kind = FaultKind::leak,
                             .file = photo.entry->image,
@@ -331,9 +239,9 @@ class Examiner {
   }
 
   void look_for_orphans() {
-    std::set<fs::path> folders;
-    for (const Photo& photo : photos_) {
-      named_.insert(photo.entry->image);
+    std::set<fs::path> folders, named = opened_.unusable;
+    for (const Photo& photo : opened_.photos) {
+      named.insert(photo.entry->image);
       folders.insert(photo.entry->image.parent_path());
     }
     for (const fs::path& folder : folders) {
@@ -343,7 +251,7 @@ class Examiner {
         files.push_back(it->path());
       std::ranges::sort(files);
       for (const fs::path& file : files)
-        if (is_picture_name(file) && !named_.count(file))
+        if (is_picture_name(file) && !named.count(file))
           result_.faults.add({.kind = FaultKind::orphan_image,
                               .file = file,
                               .value = file.filename().string(),
@@ -366,10 +274,12 @@ class Examiner {
     std::vector<AnchorPreset> presets = fitted_anchors(trained_on(), result_.classes);
     for (AnchorPreset& preset : published_anchors()) presets.push_back(std::move(preset));
     presets.push_back({"suggested", {.first = px}, on_maps(result_.clusters.back().sizes)});
+    Progress progress("laying anchors", static_cast<std::int64_t>(presets.size()));
     for (const AnchorPreset& preset : presets) {
       AnchorRecallCounter counter(preset, result_.classes.size());
-      for (const Photo& photo : photos_) counter.add(*photo.entry, parts_[photo.part].labels);
+      for (const Photo& photo : opened_.photos) counter.add(*photo.entry, opened_.labels(photo));
       result_.anchors.push_back(counter.result());
+      progress.update(static_cast<std::int64_t>(result_.anchors.size()));
     }
     result_.suggested = result_.anchors.back();
     result_.anchors.pop_back();
@@ -380,9 +290,9 @@ class Examiner {
     const auto train = std::ranges::find(result_.splits, "train", &Checkup::Split::name);
     const auto number = static_cast<std::size_t>(train - result_.splits.begin());
     std::vector<BoxesOnly::Photo> all, of_train;
-    for (const Photo& photo : photos_) {
+    for (const Photo& photo : opened_.photos) {
       if (std::ranges::none_of(photo.entry->objects, has_area)) continue;
-      all.push_back({photo.entry, &parts_[photo.part].labels});
+      all.push_back({photo.entry, &opened_.labels(photo)});
       if (photo.splits.count(number)) of_train.push_back(all.back());
     }
     return of_train.empty() ? all : of_train;
@@ -390,9 +300,7 @@ class Examiner {
 
   CheckupOptions options_;
   Checkup result_;
-  std::vector<Part> parts_;
-  std::vector<Photo> photos_;
-  std::set<fs::path> named_;  ///< pictures that an annotation, or a fault, names
+  OpenedFolder opened_;
 };
 
 }  // namespace

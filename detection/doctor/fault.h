@@ -71,6 +71,10 @@ class FaultLog {
   explicit FaultLog(std::int64_t kept_per_kind = 10000) : kept_per_kind_(kept_per_kind) {}
 
   void add(Fault fault);
+  /// Faults that nothing more is known of.
+  void count_more(FaultKind kind, std::int64_t count) {
+    counts_.at(static_cast<std::size_t>(kind)) += count;
+  }
   std::int64_t count(FaultKind kind) const { return counts_[static_cast<std::size_t>(kind)]; }
   const std::vector<Fault>& of(FaultKind kind) const {
     return faults_[static_cast<std::size_t>(kind)];
