@@ -305,9 +305,9 @@ TEST_CASE("the memory of a training is measured before it", "[cli][memory_estima
   std::get<DenseRecipe>(recipe.settings).longer_px = 64;
   const DetectorSpec spec = describe(recipe, kSquares);
   const Random before = default_random();
-  const MemoryEstimate small = estimate_memory(spec, kSquares, 2, false);
+  const MemoryEstimate small = estimate_memory(spec, kSquares, 2, 0);
   CHECK(default_random().counter() == before.counter());
-  const MemoryEstimate large = estimate_memory(spec, kSquares, 16, true);
+  const MemoryEstimate large = estimate_memory(spec, kSquares, 16, 32);
   CHECK(small.step > 0);
   CHECK(small.look == 0);
   CHECK(large.step > 4 * small.step);

@@ -212,7 +212,9 @@ void train_run(const Program& program, const TrainSettings& settings) {
     std::cout << "\n";
   }
   std::cout << "memory: "
-            << estimate_memory(spec, train_set, recipe.batch_size(), val_set != nullptr).text()
+            << estimate_memory(spec, train_set, recipe.batch_size(),
+                               val_set != nullptr ? recipe.validation_batch() : 0)
+                   .text()
             << "\n"
             << std::flush;
 
@@ -234,11 +236,13 @@ void train_run(const Program& program, const TrainSettings& settings) {
                                     summary.total_iterations, " steps; boxgrad train --resume ",
                                     out.string(), " goes on from there"));
   save_trained(out / kModelFile, *detector, spec);
-  std::cout << summary.iterations << " steps of " << recipe.batch_size()
-            << " photos: " << Progress::duration(watch.seconds());
-  if (recipe.minutes() > 0 && !resume)
-    std::cout << " of " << Progress::duration(60 * recipe.minutes());
-  std::cout << ", " << std::lround(summary.seconds) << " s of it in steps; " << peak_megabytes()
+  std::cout << summary.iterations << " steps of " << recipe.batch_size() << " photos: ";
+  if (!resume) {  // the clock of a run with several parts stood still in between
+    std::cout << Progress::duration(watch.seconds());
+    if (recipe.minutes() > 0) std::cout << " of " << Progress::duration(60 * recipe.minutes());
+    std::cout << ", ";
+  }
+  std::cout << std::lround(summary.seconds) << " s in steps; " << peak_megabytes()
             << " MB at the most\n";
   write_results({spec, detector, preparation_of(spec)}, recipe, summary,
                 val_set != nullptr ? *val_set : train_set, *photos,

@@ -12,8 +12,6 @@ namespace boxgrad::detection {
 
 namespace {
 
-constexpr std::int64_t kLookPhotos = 32;  // detect_all()'s batch
-
 /// The largest of a few photos, so that the estimate is not that of a small one.
 Sample largest_photo(const Dataset& train, const Preparation& preparation) {
   Sample largest;
@@ -58,7 +56,8 @@ std::string MemoryEstimate::text() const {
 }
 
 MemoryEstimate estimate_memory(const DetectorSpec& spec, const Dataset& train,
-                               std::int64_t batch_size, bool looks, std::int64_t kept_bytes) {
+                               std::int64_t batch_size, std::int64_t look_photos,
+                               std::int64_t kept_bytes) {
   const Random random = default_random();
   const auto twin = make_detector(spec);
   const Preparation preparation = preparation_of(spec);
@@ -74,9 +73,9 @@ MemoryEstimate estimate_memory(const DetectorSpec& spec, const Dataset& train,
   };
   MemoryEstimate estimate;
   estimate.step = bytes_of(batch_size, true);
-  if (looks)
-    estimate.look = bytes_of(kLookPhotos, false) +
-                    kLookPhotos * static_cast<std::int64_t>(train.get(0).image.data().size());
+  if (look_photos > 0)
+    estimate.look = bytes_of(look_photos, false) +
+                    look_photos * static_cast<std::int64_t>(train.get(0).image.data().size());
   default_random() = random;
 
   const std::int64_t bytes = static_cast<std::int64_t>(photo.image.data().size());

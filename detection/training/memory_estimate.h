@@ -12,7 +12,7 @@ namespace boxgrad::detection {
 struct MemoryEstimate {
   std::int64_t weights = 0;  ///< with gradients, AdamW's two moments and the running mean: 5 copies
   std::int64_t step = 0;     ///< what a batch leaves for backward(), and works with
-  /// What a look at the validation photos works with, 32 at a time. It comes on top of a step, of
+  /// What a look at the validation photos works with. It comes on top of a step, of
   /// which the C library keeps the freed blocks: they are of other sizes.
   std::int64_t look = 0;
   std::int64_t photos = 0;  ///< kept in memory at the network's size, and batches made ahead
@@ -26,10 +26,10 @@ struct MemoryEstimate {
 /// forwards and backwards, and the difference is what each further one takes. The network is thrown
 /// away, and default_random() is as before.
 ///
-/// looks       whether there are validation photos
-/// kept_bytes  of photos that the training keeps (InMemoryOptions)
+/// look_photos  of the validation photos, so many at a time; 0: there are none
+/// kept_bytes   of photos that the training keeps (InMemoryOptions)
 MemoryEstimate estimate_memory(const DetectorSpec& spec, const Dataset& train,
-                               std::int64_t batch_size, bool looks,
+                               std::int64_t batch_size, std::int64_t look_photos,
                                std::int64_t kept_bytes = std::int64_t{1} << 30);
 
 }  // namespace boxgrad::detection

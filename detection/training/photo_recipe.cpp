@@ -121,6 +121,10 @@ std::uint64_t& PhotoRecipe::seed() {
 std::int64_t PhotoRecipe::batch_size() const {
   return with(*this, [](const auto& r) { return r.batch_size; });
 }
+std::int64_t PhotoRecipe::validation_batch() const {
+  const auto* region = std::get_if<RegionRecipe>(&settings);
+  return region != nullptr ? region->validation_batch() : TrainerOptions().validation_batch;
+}
 int PhotoRecipe::longer_px() const {
   return with(*this, [](const auto& r) { return r.longer_px; });
 }

@@ -41,6 +41,7 @@ struct PhotoRecipe {
   std::uint64_t& seed();
   std::int64_t batch_size() const;
   int longer_px() const;
+  std::int64_t validation_batch() const;
 };
 
 /// All settings of a recipe as JSON; keys as the fields are called.

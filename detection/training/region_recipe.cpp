@@ -90,6 +90,7 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
       .schedule = warm_cosine,
       .average_decay = recipe.average_decay,
       .validations = 4,
+      .validation_batch = recipe.validation_batch(),
       .checkpoint_every = 100,
       .out = out,
       .resume = resume,

@@ -49,6 +49,10 @@ struct RegionRecipe {
   double average_decay = 0.99;
   std::uint64_t seed = 0;
 
+  /// Photos that a look at the validation set takes at a time: two thousand pooled proposals of
+  /// each take much memory.
+  std::int64_t validation_batch() const { return own_proposals ? 32 : 8; }
+
   static RegionRecipe faster_rcnn() { return {}; }
   /// Selective search proposes far more of nothing than an RPN: more regions have to be looked at.
   static RegionRecipe fast_rcnn() { return {.own_proposals = false, .regions = 128}; }

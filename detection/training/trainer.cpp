@@ -277,7 +277,8 @@ class Run {
     const bool running = resumed_.has_value();
     pause_clock();
     average_.swap();
-    const Answers answers = detect_all(detector_, *validation_, preparation_, images);
+    const Answers answers =
+        detect_all(detector_, *validation_, preparation_, images, options_.validation_batch);
     const EvaluationResult result =
         evaluate_detections(answers.detections, answers.targets,
                             static_cast<std::int64_t>(validation_->class_names().size()));

@@ -36,6 +36,7 @@ struct TrainerOptions {
   /// Looks at the validation set, if there is one: spread evenly over the run, the last at its end.
   std::int64_t validations = 1;
   std::int64_t validation_images = -1;  ///< of such a look; -1: all
+  std::int64_t validation_batch = 32;   ///< images at a time
   std::int64_t checkpoint_every = 500;  ///< 0: only at the end
   std::filesystem::path out = {};       ///< empty: nothing is written
   bool resume = false;                  ///< go on from the checkpoint in `out`
