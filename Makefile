@@ -134,7 +134,7 @@ $(PROGRAMS:%=$(BIN)/%) $(BIN)/doctor: $(LIBRARY)
 	@echo "link $@"
 	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter $(LATER_LIBRARY),$^) $(LIBRARY) -o $@ $(LIBS)
 
-$(BIN)/tests: $(call objects,$(TESTS)) $(LATER_LIBRARY) $(LIBRARY)
+$(BIN)/tests: $(call objects,$(TESTS) $(filter-out %/fuzz.cpp,$(wildcard tests/fuzz/*.cpp))) $(LATER_LIBRARY) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "link $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $$(sh tests/tools/catch2_libs.sh '$(CXX)') $(LIBS)
@@ -175,6 +175,21 @@ test-avx2:  ## the tests, compiled for CPUs without AVX-512
 
 test-tsan:  ## the tests under ThreadSanitizer
 	$(Q)$(MAKE) test BUILD=$(BUILD)/tsan CXXFLAGS='-O1 -g1 -fsanitize=thread'
+
+# Only what reads files, instrumented; -O1 keeps the build short.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= idx voc coco safetensors tfjs checkpoint jpeg png
+FUZZ_SOURCES := $(filter-out core/program.cpp,$(wildcard tests/fuzz/*.cpp core/*.cpp $(addprefix detection/data/,idx.cpp voc*.cpp \
+  coco*.cpp photo_dataset.cpp data_report.cpp) detection/training/checkpoint.cpp detection/training/log.cpp))
+$(BIN)/fuzz: $(call objects,$(FUZZ_SOURCES))
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(CXX) $(FLAGS) -fsanitize=fuzzer $^ -o $@ $(LIBS)
+
+fuzz:  ## feed the readers of files what no tool writes, 10 minutes each (clang); FUZZ_TARGETS='png', FUZZ_SECONDS=60
+	$(Q)$(MAKE) $(BUILD)/fuzz/bin/fuzz BUILD=$(BUILD)/fuzz CXX='$(if $(findstring clang,$(CXX)),$(CXX),clang++)' \
+	  CXXFLAGS='-O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+	$(Q)sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 tutorial-check: $(TUTORIALS:%=$(BIN)/%)  ## run every tutorial --quick and compare with its README
 	$(Q)sh tests/tools/tutorial_check.sh $(BIN) $(TUTORIALS)
@@ -228,6 +243,6 @@ clean:  ## remove the build folder
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all programs tests boxgrad demo test test-double test-asan test-avx2 test-tsan tutorial-check reproduce faces bench format \
+.PHONY: all programs tests boxgrad demo test test-double test-asan test-avx2 test-tsan test-kill soak fuzz tutorial-check reproduce faces bench format \
         format-check lint tidy deps deps-dev deps-ci \
         doctor help clean FORCE

@@ -1,6 +1,7 @@
 #include "core/strict_json.h"
 
 #include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -59,6 +60,21 @@ nlohmann::json parse_strict_json(std::string_view text, const std::string& file,
   StrictRules rules(file, what, max_depth);
   nlohmann::json::sax_parse(text, &rules);  // throws
   return nlohmann::json::parse(text);
+}
+
+std::int64_t whole_number(const nlohmann::json& json, const std::string& what) {
+  constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  check(
+      json.is_number_integer() && (!json.is_number_unsigned() || json.get<std::uint64_t>() <= most),
+      what, " must be a whole number of 64 bits, got ", json.type_name(),
+      json.is_number() ? concat(" ", json.dump()) : "");
+  return json.get<std::int64_t>();
+}
+
+std::uint64_t natural_number(const nlohmann::json& json, const std::string& what) {
+  check(json.is_number_unsigned(), what, " must be a whole number >= 0 of 64 bits, got ",
+        json.type_name(), json.is_number() ? concat(" ", json.dump()) : "");
+  return json.get<std::uint64_t>();
 }
 
 }  // namespace boxgrad

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -15,5 +16,11 @@ namespace boxgrad {
 /// throws      std::invalid_argument
 nlohmann::json parse_strict_json(std::string_view text, const std::string& file,
                                  const std::string& what, std::size_t max_depth);
+
+/// A whole number of 64 bits. The parser's own conversion takes 1e30 as well, and what comes of it
+/// is undefined. Throws std::invalid_argument, `what` in front, for anything else.
+std::int64_t whole_number(const nlohmann::json& json, const std::string& what);
+/// The same for 0 to 2^64 - 1.
+std::uint64_t natural_number(const nlohmann::json& json, const std::string& what);
 
 }  // namespace boxgrad

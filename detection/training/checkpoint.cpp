@@ -10,6 +10,7 @@
 
 #include "core/files.h"
 #include "core/serialize.h"
+#include "core/strict_json.h"
 
 namespace boxgrad::detection {
 
@@ -20,6 +21,8 @@ namespace {
 
 constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{256} << 20;
 constexpr std::size_t kGenerations = 2;
+constexpr std::size_t kManifestDepth = 8;  // what is written is four levels deep
+constexpr const char* kFormat = "boxgrad checkpoint 1";
 
 fs::path tensor_path(const fs::path& folder, std::int64_t iteration) {
   return folder / concat("checkpoint-", iteration, ".safetensors");
@@ -52,15 +55,25 @@ Checkpoint read_generation(const fs::path& folder, std::int64_t iteration) {
   Checkpoint c;
   std::string hash;
   try {
-    const Json json = Json::parse(std::string_view(read_text_file(manifest, kMaxManifestBytes)));
+    const std::string text = read_text_file(manifest, kMaxManifestBytes);
+    // Depth is limited before dump(), which goes down by recursion.
+    const Json json = parse_strict_json(text, manifest.string(), "the manifest", kManifestDepth);
+    check(json.at("format") == kFormat, manifest.string(), ": its format must be \"", kFormat,
+          "\", got ", json.at("format").dump());
     const Json& body = json.at("checkpoint");
     check(sha256(as_bytes(body.dump())) == json.at("sha256").get<std::string>(), manifest.string(),
           ": damaged: its content does not match its SHA-256");
-    c.iteration = body.at("iteration");
-    c.total_iterations = body.at("total_iterations");
+    // The hash is one of what the text means. Held against the text as it was written, a changed
+    // blank counts as damage, too: who changed that may have changed more.
+    check(json.dump(1) == text, manifest.string(), ": damaged: not as it was written");
+    const std::string where = manifest.string() + ": ";
+    c.iteration = whole_number(body.at("iteration"), where + "iteration");
+    c.total_iterations = whole_number(body.at("total_iterations"), where + "total_iterations");
     c.seconds = body.at("seconds");
-    const Json& random = body.at("random");
-    c.random = Random(random.at(0), random.at(1), random.at(2));
+    const auto random = [&](std::size_t k) {
+      return natural_number(body.at("random").at(k), where + "random");
+    };
+    c.random = Random(random(0), random(1), random(2));
     c.config = body.at("config");
     c.log = TrainingLog::from_json(body.at("log"));
     hash = body.at("tensors_sha256");
@@ -96,9 +109,8 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
       {"config", checkpoint.config},
       {"log", checkpoint.log.to_json()},
       {"tensors_sha256", sha256_file(tensors)}};
-  const Json manifest = {{"format", "boxgrad checkpoint 1"},
-                         {"checkpoint", body},
-                         {"sha256", sha256(as_bytes(body.dump()))}};
+  const Json manifest = {
+      {"format", kFormat}, {"checkpoint", body}, {"sha256", sha256(as_bytes(body.dump()))}};
   write_file_atomically(manifest_path(folder, checkpoint.iteration), manifest.dump(1));
 
   // Only now is an old generation worth nothing. A later one is of another run, which this folder

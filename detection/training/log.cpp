@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/check.h"
+#include "core/strict_json.h"
 
 namespace boxgrad::detection {
 
@@ -32,7 +33,7 @@ Json to_json(const ValidationRecord& v) {
 }
 
 TrainingRecord record_from(const Json& json) {
-  TrainingRecord r{.iteration = json.at("iteration"),
+  TrainingRecord r{.iteration = whole_number(json.at("iteration"), "training log: iteration"),
                    .seconds = json.at("seconds"),
                    .loss = json.at("loss"),
                    .rate = json.at("rate"),
@@ -61,8 +62,8 @@ TrainingLog TrainingLog::from_json(const std::string& text) {
     log.pending = record_from(json.at("pending"));
     for (const Json& r : json.at("steps")) log.steps.push_back(record_from(r));
     for (const Json& v : json.at("validations"))
-      log.validations.push_back(
-          {v.at("iteration"), v.at("seconds"), v.at("ap50"), v.at("ap50_class_agnostic")});
+      log.validations.push_back({whole_number(v.at("iteration"), "training log: iteration"),
+                                 v.at("seconds"), v.at("ap50"), v.at("ap50_class_agnostic")});
   } catch (const Json::exception& error) {
     throw std::invalid_argument(concat("training log: not as it was written: ", error.what()));
   }

@@ -151,10 +151,18 @@ class Run {
     const Random sampling(options_.seed ^ 0x73616d706c65, static_cast<std::uint64_t>(iteration_));
     optimizer_.zero_grad();
     Random random = sampling;
-    const DetectorLoss loss = detector_.loss(batch, random);
-    last_loss_ = static_cast<double>(loss.total.item());
+    DetectorLoss loss;
+    try {
+      loss = detector_.loss(batch, random);
+      last_loss_ = static_cast<double>(loss.total.item());
+      if (std::isfinite(last_loss_) && loss.total.requires_grad()) loss.total.backward();
+    } catch (const std::invalid_argument&) {
+      // A number that is not finite may be refused on its way (a region proposal made of NaN)
+      // before it gets to the loss.
+      explain(batch, before, sampling, "a value", true);
+      throw;
+    }
     if (!std::isfinite(last_loss_)) explain(batch, before, sampling, "the loss");
-    if (loss.total.requires_grad()) loss.total.backward();
     const double norm =
         optimizer_.clip_gradients(options_.clip_norm > 0 ? options_.clip_norm : HUGE_VAL);
     if (!std::isfinite(norm)) explain(batch, before, sampling, "a gradient");
@@ -173,9 +181,10 @@ class Run {
     return loss;
   }
 
-  /// Repeats a step that went wrong, with the same random numbers and every op watched.
-  [[noreturn]] void explain(const Batch& batch, const Random& before, Random sampling,
-                            const char* what) {
+  /// Repeats a step that went wrong, with the same random numbers and every op watched. Returns
+  /// when the step was refused for another reason than a number that is not finite.
+  void explain(const Batch& batch, const Random& before, Random sampling, const std::string& what,
+               bool refused = false) {
     std::string images;
     for (const BatchImage& image : batch.infos) images += (images.empty() ? "" : ", ") + image.name;
     std::string cause = "repeating the step did not show it again";
@@ -185,8 +194,11 @@ class Run {
       const NonFiniteCheck check;
       const DetectorLoss loss = detector_.loss(batch, sampling);
       loss.total.backward();
+      if (refused) return;
     } catch (const NonFiniteError& error) {
       cause = error.what();
+    } catch (const std::invalid_argument&) {
+      if (refused) return;
     }
     throw TrainingDiverged(
         concat("training stopped in step ", iteration_ + 1, ": ", what, " is not finite: ", cause,

@@ -1,0 +1,136 @@
+// A training that is killed at any moment goes on as if nothing had been: detection/training/
+// trainer.h, checkpoint.h. `make test-kill` kills 200 times; BOXGRAD_KILLS sets how often.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "core/parallel.h"
+#include "core/stopwatch.h"
+#include "detection/training/checkpoint.h"
+#include "detection/training/trainer.h"
+#include "layers/adamw.h"
+#include "tests/catch.h"
+#include "tests/memory_folder.h"
+#include "tests/toy_detector.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+namespace fs = std::filesystem;
+
+namespace {
+
+TrainerOptions toy_options(const fs::path& out, std::int64_t checkpoint_every) {
+  return {.iterations = 40,
+          .batch_size = 4,
+          .seed = 3,
+          .schedule = [](std::int64_t n) { return nn::cosine(0, n); },
+          .average_decay = 0.9,
+          .log_every = 3,
+          .validations = 3,
+          .checkpoint_every = checkpoint_every,
+          .out = out};
+}
+
+/// What a run ends as: all numbers of the model, and of the log those that no clock made.
+struct End {
+  std::vector<Scalar> weights;
+  std::vector<double> log;
+  friend bool operator==(const End&, const End&) = default;
+};
+
+End run(const TrainerOptions& options) {
+  const ToyDataset data;
+  const auto model = make_toy();
+  nn::AdamW optimizer(*model, {.rate = 0.01});
+  const TrainingSummary summary = train(*model, optimizer, data, {}, {}, options, &data);
+  End end;
+  for (const auto& [name, tensor] : model->state_dict())
+    for (const Scalar v : std::as_const(tensor).data()) end.weights.push_back(v);
+  for (const TrainingRecord& r : summary.log.steps) end.log.push_back(r.loss);
+  for (const ValidationRecord& v : summary.log.validations) end.log.push_back(v.ap50);
+  return end;
+}
+
+pid_t start(const TrainerOptions& options) {
+  const pid_t child = fork();
+  if (child == 0) {
+    set_num_threads(1);  // the pool's threads did not come along
+    run(options);
+    _exit(0);
+  }
+  return child;
+}
+
+bool is_being_written(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (it->path().extension() == ".tmp") return true;
+  return false;
+}
+
+int kills_wanted() {
+  const char* text = std::getenv("BOXGRAD_KILLS");
+  return text == nullptr ? 10 : std::max(1, std::atoi(text));
+}
+
+}  // namespace
+
+TEST_CASE("a training killed at any moment ends in the same bits", "[survive][kill]") {
+  // Many kills are worth a real disk.
+  const bool many = std::getenv("BOXGRAD_KILLS") != nullptr;
+  const fs::path folder =
+      many ? fs::temp_directory_path() / concat("boxgrad_kill_", getpid()) : memory_folder("kill");
+  const Stopwatch watch;
+  const End whole = run(toy_options({}, 0));
+  const double seconds = 2 * watch.seconds();  // with checkpoints it takes longer
+
+  const int wanted = kills_wanted();
+  int kills = 0, resumed = 0, while_writing = 0, finished = 0;
+  Random random(17);
+  while (kills < wanted) {
+    fs::remove_all(folder);
+    TrainerOptions options = toy_options(folder, random.below(2) == 0 ? 1 : 7);
+    // Killed once or several times, from the beginning and in what was resumed.
+    do {
+      std::string warning;
+      const auto saved = load_checkpoint(folder, &warning);
+      REQUIRE(warning.empty());  // whatever is there is whole
+      if (saved && saved->iteration == saved->total_iterations) break;
+      options.resume = saved.has_value();
+      const pid_t child = start(options);
+      // Half of them at a random moment, half in the first or a later moment of writing.
+      const bool aimed = random.below(2) == 0;
+      const double moment = random.uniform() * seconds;
+      const Stopwatch since;
+      while (since.seconds() < moment ||
+             (aimed && since.seconds() < seconds && !is_being_written(folder)))
+        usleep(aimed ? 20 : 200);
+      kill(child, SIGKILL);
+      int status = 0;
+      waitpid(child, &status, 0);
+      if (WIFSIGNALED(status)) {
+        ++kills;
+        while_writing += is_being_written(folder);
+      } else {
+        REQUIRE(WEXITSTATUS(status) == 0);
+        ++finished;
+      }
+    } while (kills < wanted && random.below(3) == 0);
+
+    const auto saved = load_checkpoint(folder);
+    if (saved && saved->iteration == saved->total_iterations) continue;
+    options.resume = saved.has_value();
+    resumed += options.resume;
+    const End end = run(options);
+    CHECK(end == whole);
+  }
+  fs::remove_all(folder);
+  if (many)
+    std::cout << kills << " kills, " << while_writing << " of them while a file was being written; "
+              << resumed << " runs went on from a checkpoint, all to the same bits; " << finished
+              << " were too fast to be killed\n";
+}

@@ -1,0 +1,99 @@
+// A long training keeps its memory: resident memory at 100 % of the steps beside that at 10 %, with
+// batches of any number of images, images of several sizes and any number of boxes. `make soak`
+// runs 10^5 steps; BOXGRAD_SOAK_STEPS sets how many.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include "core/memory.h"
+#include "core/stopwatch.h"
+#include "detection/training/loader.h"
+#include "layers/adamw.h"
+#include "tests/catch.h"
+#include "tests/toy_detector.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+
+namespace {
+
+/// Squares on grey; the picture's size and the number of squares depend on the index.
+class Varying : public Dataset {
+ public:
+  std::int64_t size() const override { return 997; }
+  Sample get(std::int64_t index) const override {
+    Random random(7, static_cast<std::uint64_t>(index));
+    const auto below = [&](int n) { return static_cast<int>(random.below(n)); };
+    Sample sample;
+    sample.name = concat("varying/", index);
+    const int width = 16 * (1 + below(3)), height = 16 * (1 + below(3)), count = below(7);
+    sample.image = Image(width, height, {60, 60, 60});
+    std::vector<Scalar> boxes;
+    for (int k = 0; k < count; ++k) {
+      const int side = 4 + below(9), x = below(width - side), y = below(height - side);
+      for (const int edge : {x, y, x + side, y + side}) boxes.push_back(static_cast<Scalar>(edge));
+      sample.target.labels.push_back(1 + below(2));
+      sample.target.difficult.push_back(below(5) == 0);
+    }
+    if (count > 0) sample.target.boxes = Tensor({count, 4}, boxes);
+    return sample;
+  }
+  const std::vector<std::string>& class_names() const override { return names_; }
+
+ private:
+  std::vector<std::string> names_{"red", "blue"};
+};
+
+double resident_megabytes() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+}  // namespace
+
+TEST_CASE("memory does not grow with the steps", "[survive][soak]") {
+  const char* text = std::getenv("BOXGRAD_SOAK_STEPS");
+  const std::int64_t steps = text == nullptr ? 2000 : std::max(100, std::atoi(text));
+  const Varying data;
+  const auto model = make_toy();
+  nn::AdamW optimizer(*model, {.rate = 0.001});
+  const Stopwatch watch;
+  double early = 0;
+  std::int64_t tensors_early = 0, done = 0, images = 0, boxes = 0;
+  while (done < steps) {
+    // A loader, with its threads, lives for a hundred steps.
+    Loader loader(data, {.batch_size = 1 + static_cast<int>(done / 100 % 4),
+                         .seed = static_cast<std::uint64_t>(done),
+                         .threads = 2,
+                         .ahead = 2,
+                         .batch = {.multiple_px = 4}});
+    for (int i = 0; i < 100 && done < steps; ++i) {
+      const Batch batch = loader.next();
+      Random random(1, static_cast<std::uint64_t>(done));
+      optimizer.zero_grad();
+      const DetectorLoss loss = model->loss(batch, random);
+      if (loss.total.requires_grad()) loss.total.backward();
+      optimizer.clip_gradients(10);
+      optimizer.step();
+      ++done;
+      images += batch.size();
+      for (const Target& target : batch.targets) boxes += target.boxes.size(0);
+      if (done == steps / 10) {
+        early = resident_megabytes();
+        tensors_early = tensor_bytes();
+      }
+    }
+  }
+  const double late = resident_megabytes();
+  if (text != nullptr)
+    std::cout << done << " steps, " << images << " images, " << boxes << " boxes in "
+              << watch.seconds() << " s: resident memory " << early << " MB at 10 %, " << late
+              << " MB at 100 % (" << 100 * (late / early - 1) << " %)\n";
+  // What a few thousand steps have not met yet, a larger batch or a fragment of the heap, is noise.
+  CHECK(late < early * (steps >= 50'000 ? 1.01 : 1.1));
+  (void)tensors_early;
+}
