@@ -173,8 +173,15 @@ test-asan:  ## the tests under AddressSanitizer, UndefinedBehaviorSanitizer, Lea
 test-avx2:  ## the tests, compiled for CPUs without AVX-512
 	$(Q)$(MAKE) test BUILD=$(BUILD)/avx2 ARCH=x86-64-v3
 
-test-tsan:  ## the tests under ThreadSanitizer
-	$(Q)$(MAKE) test BUILD=$(BUILD)/tsan CXXFLAGS='-O1 -g1 -fsanitize=thread'
+test-tsan:  ## the tests under ThreadSanitizer, with 2 threads and with 4
+	$(Q)$(MAKE) tests BUILD=$(BUILD)/tsan CXXFLAGS='-O1 -g1 -fsanitize=thread'
+	$(Q)for threads in 2 4; do BOXGRAD_THREADS=$$threads $(BUILD)/tsan/bin/tests $(TEST_ARGS) || exit 1; done
+
+test-kill: $(BIN)/tests  ## kill a training 200 times, some in the middle of writing; KILLS=1000
+	$(Q)BOXGRAD_KILLS=$(or $(KILLS),200) $< '[kill]'
+
+soak: $(BIN)/tests  ## 100,000 steps of a small training; its memory must not grow
+	$(Q)BOXGRAD_SOAK_STEPS=$(or $(SOAK_STEPS),100000) $< '[soak]'
 
 # Only what reads files, instrumented; -O1 keeps the build short.
 FUZZ_SECONDS ?= 600
