@@ -109,7 +109,8 @@ std::vector<Case> voc_objects() {
       {"infinite", bad("inf"), no + "\"inf\""},
       {"minus infinite", bad("-inf"), no + "\"-inf\""},
       {"beyond a double", bad("1e999"), no + "\"1e999\""},
-      {"as large as a double", bad("1e308"), "without area, skipped: a.xml:3: dog (1e+308"},
+      {"as large as a double", bad("1e308"),
+       "corners are exchanged, skipped: a.xml:3: dog (1e+308"},
       {"as small", bad("-1e308"), "partly outside, clipped: a.xml:3: dog (-1e+308", 2},
       {"a word", bad("three"), no + "\"three\""},
       {"hexadecimal", bad("0x3"), no + "\"0x3\""},
@@ -126,8 +127,8 @@ std::vector<Case> voc_objects() {
        "without area, skipped: a.xml:3: dog (5, 2, 5, 9)"},
       {"zero high", dog(box("3", "2", "8", "2")), "without area, skipped: a.xml:3"},
       {"reversed across", dog(box("8", "2", "3", "9")),
-       "without area, skipped: a.xml:3: dog (8, 2"},
-      {"reversed down", dog(box("3", "9", "8", "2")), "without area, skipped: a.xml:3"},
+       "corners are exchanged, skipped: a.xml:3: dog (8, 2"},
+      {"reversed down", dog(box("3", "9", "8", "2")), "corners are exchanged, skipped: a.xml:3"},
       {"all zeros", dog(box("0", "0", "0", "0")), "without area, skipped"},
       {"negative", dog(box("-9", "-9", "-1", "-1")), "wholly outside, skipped: a.xml:3: dog (-9"},
       {"counted from 0", dog(box("0", "0", "8", "9")), "up to one pixel outside, clipped", 2},
@@ -161,7 +162,9 @@ std::vector<Case> voc_objects() {
 /// Whole files. A second annotation, b.xml, is sound.
 std::vector<Case> voc_files() {
   const std::string sound = annotation(kDog);
-  std::string crlf;
+  std::string crlf, many_classes;
+  for (int i = 0; i < 10'001; ++i)
+    many_classes += concat("<object><name>", i, "</name>", kBox, "</object>");
   for (const char c : sound) crlf += c == '\n' ? "\r\n" : std::string(1, c);
   return {
       {"sound", sound, "", 2},
@@ -206,6 +209,7 @@ std::vector<Case> voc_files() {
       {"a <size> of 1e308",
        "<annotation><size><width>1e308</width><height>-1</height></size>" + kDog + "</annotation>",
        "1e+308 x -1, picture 20 x 10", 2},
+      {"10,001 classes", annotation(many_classes), "at most 10000 class names are accepted", -1},
       {"no object", annotation(""), "", 1},
   };
 }
@@ -287,7 +291,8 @@ std::vector<Case> coco_files() {
       {"lists in a list", with(bbox("[[2, 1, 6, 8]]")), need},
       {"no box", with(R"({"id": 5, "image_id": 7, "category_id": 18})"), need},
       {"no width", with(bbox("[2, 1, 0, 8]")), area + "2, 1, 0, 8] in a.png"},
-      {"reversed", with(bbox("[8, 9, -6, -8]")), area + "8, 9, -6, -8]"},
+      {"reversed", with(bbox("[8, 9, -6, -8]")),
+       "corners are exchanged, skipped: x.json: annotation 5: dog [8, 9, -6, -8]"},
       {"1e308 wide", with(bbox("[2, 1, 1e308, 8]")), "partly outside, clipped", 2},
       {"1e308 away", with(bbox("[1e308, 1, 1e308, 8]")), "wholly outside, skipped"},
       {"-1e308 away", with(bbox("[-1e308, -1e308, 1e308, 1e308]")), "wholly outside, skipped"},
@@ -307,6 +312,10 @@ std::vector<Case> coco_files() {
       {"a category twice",
        coco(kCocoBox, image("a.png"), R"({"id": 18, "name": "dog"}, {"id": 18, "name": "cat"})"),
        ""},
+      {"a category a line, 10,001 times",
+       coco(kCocoBox, image("a.png"),
+            repeated(R"({"id": 18, "name": "dog"}, )", 10'000) + R"({"id": 18, "name": "dog"})"),
+       "at most 10000 categories are accepted, got 10001", -1},
       {"ids that are texts",
        coco(R"({"id": "x", "image_id": "7", "category_id": "18", "bbox": [2, 1, 6, 8]})"), ""},
       {"an id twice", coco(kCocoBox, image("a.png") + ", " + image("b.png")),

@@ -167,6 +167,8 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
   }
   const std::string json = path.filename().string();
 
+  check(file.categories.size() <= 10000, "CocoDataset: at most 10000 categories are accepted, got ",
+        file.categories.size(), " in ", path);
   if (class_names_.empty())
     for (const CocoFile::Category& category : file.categories)
       if (std::ranges::find(class_names_, category.name) == class_names_.end())

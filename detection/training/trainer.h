@@ -59,8 +59,8 @@ struct TrainingSummary {
   bool interrupted = false;  ///< by Ctrl-C; the checkpoint holds the state
 };
 
-/// A loss, a gradient, or a value on the way that is not finite. The message names the first op that
-/// made one, its layer and the images of the batch.
+/// A loss, a gradient, or a value on the way that is not finite. The message names the first op
+/// that made one, its layer and the images of the batch.
 class TrainingDiverged : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
