@@ -110,5 +110,5 @@ TEST_CASE("memory does not grow with the steps", "[survive][soak]") {
   // that had not met its largest batch. A few thousand steps are too few to judge the heap by, and
   // a sanitizer keeps freed memory on purpose.
   CHECK(tensor_bytes() < tensors_early + (1 << 20));
-  if (text != nullptr) CHECK(late < early * 1.01);
+  if (text != nullptr) CHECK(late < early * 1.01 + 0.5);  // the batches that wait, and pages
 }
