@@ -31,9 +31,9 @@ struct Regions {
   Tensor truth_boxes = Tensor({0, 4});  ///< [G, 4]
 };
 
-/// Labels proposals [P, 4] by the truths they overlap. A difficult truth makes regions that overlap
-/// it most neither positive nor negative. Proposals thinner than a thousandth of a pixel are left
-/// out. Girshick, "Fast R-CNN", section 2.3, "Mini-batch sampling".
+/// Labels proposals [P, 4] by the truths they overlap. Regions that overlap a difficult truth most,
+/// and by IoU >= `positive`, are neither positive nor negative. Proposals thinner than a thousandth
+/// of a pixel are left out. Girshick, "Fast R-CNN", section 2.3, "Mini-batch sampling".
 Regions label_regions(const Tensor& proposals, const Target& target,
                       const RegionOptions& options = {});
 

@@ -41,7 +41,10 @@ TEST_CASE("judge: ratios and costs", "[claims]") {
   CHECK(verdict(Effect::ratio, 100, {40, 41}, {1, 1}) == Verdict::direction_only);
   CHECK(verdict(Effect::ratio, 100, {1, 1}, {2, 2}) == Verdict::not_seen);
   CHECK(verdict(Effect::ratio, 2, {1, 4}, {1, 1}) == Verdict::not_seen);  // once, and then not
-  CHECK(verdict(Effect::no_loss, 0.3, {60, 61}, {59.8, 60.7}) == Verdict::reproduced);
+  CHECK(verdict(Effect::ratio, 1.43, {1.05, 1.06}, {1, 1}) == Verdict::direction_only);
+  CHECK(verdict(Effect::ratio, 1.43, {1.22, 1.23}, {1, 1}) == Verdict::reproduced);
+  CHECK(verdict(Effect::no_loss, 0.3, {60, 61}, {59.9, 60.8}) == Verdict::reproduced);
+  CHECK(verdict(Effect::no_loss, 0.3, {60, 61}, {59, 61.8}) == Verdict::not_seen);  // noise
   CHECK(verdict(Effect::no_loss, 0.3, {60, 61}, {61, 62}) == Verdict::reproduced);
   CHECK(verdict(Effect::no_loss, 0.3, {60, 61}, {58.9, 60}) == Verdict::not_seen);
 }

@@ -146,25 +146,29 @@ std::vector<Case> tfjs_cases() {
 
 // --- pictures -------------------------------------------------------------------------------
 
+void append(Bytes& to, const Bytes& more) {
+  for (const std::uint8_t byte : more) to.push_back(byte);
+}
+
 Bytes chunk(const std::string& name, const Bytes& content) {
   const auto big_endian = [](std::uint32_t v) {
     return Bytes{static_cast<std::uint8_t>(v >> 24), static_cast<std::uint8_t>(v >> 16),
                  static_cast<std::uint8_t>(v >> 8), static_cast<std::uint8_t>(v)};
   };
   Bytes named = bytes_of(name);
-  named.insert(named.end(), content.begin(), content.end());
+  append(named, content);
   Bytes bytes = big_endian(static_cast<std::uint32_t>(content.size()));
-  bytes.insert(bytes.end(), named.begin(), named.end());
+  append(bytes, named);
   const Bytes sum = big_endian(
       static_cast<std::uint32_t>(crc32(0, named.data(), static_cast<uInt>(named.size()))));
-  bytes.insert(bytes.end(), sum.begin(), sum.end());
+  append(bytes, sum);
   return bytes;
 }
 
 /// A PNG of these chunks, all of them with sound checksums.
 Bytes png(const std::vector<Bytes>& chunks) {
   Bytes bytes = bytes_of("\x89PNG\r\n\x1a\n");
-  for (const Bytes& c : chunks) bytes.insert(bytes.end(), c.begin(), c.end());
+  for (const Bytes& c : chunks) append(bytes, c);
   return bytes;
 }
 

@@ -26,6 +26,7 @@ struct RpnOptions {
 
   /// How many anchors enter suppression. A large object has dozens of good anchors, a small one two
   /// or three: with too few, large objects take all the places and small ones are never proposed.
+  /// py-faster-rcnn, for VGG16 at 600 px: 12000 and 2000, 6000 and 300, sides of 16 px.
   std::int64_t train_before_nms = 2000, train_proposals = 1000;
   std::int64_t test_before_nms = 1000, test_proposals = 300;
   double nms_iou = 0.7;
@@ -62,9 +63,10 @@ class RegionProposalNetwork : public nn::Module {
   Loss loss(const Output& output, const std::vector<Target>& targets,
             const std::vector<BatchImage>& infos, Random& random);
 
-  /// Proposals of each image, [P, 4], best first: decoded, clipped to the image, small ones
-  /// dropped, the best before_nms suppressed at nms_iou, the best of what is left. Constants:
-  /// gradients end here, as in the paper's approximate joint training (section 3.2).
+  /// Proposals of each image, [P, 4], best first: the best before_nms anchors decoded, clipped to
+  /// the image, small ones dropped, suppressed at nms_iou, the best of what is left. (torchvision's
+  /// order; py-faster-rcnn drops small ones first.) Constants: gradients end here, as in the
+  /// paper's approximate joint training (section 3.2).
   std::vector<Tensor> proposals(const Output& output, const std::vector<BatchImage>& infos) const;
   /// The same with a number of one's own, for curves of recall.
   std::vector<Tensor> proposals(const Output& output, const std::vector<BatchImage>& infos,

@@ -66,10 +66,10 @@ Verdict judge(const Claim& claim) {
   const double noise =
       2 * standard_deviation(effects) / std::sqrt(static_cast<double>(effects.size()));
   if (claim.effect == Effect::no_loss)
-    return mean <= claim.size + noise ? Verdict::reproduced : Verdict::not_seen;
+    return mean + noise <= claim.size ? Verdict::reproduced : Verdict::not_seen;
   if (mean <= 0 || mean <= noise) return Verdict::not_seen;
-  return (ratio ? std::exp(mean) : mean) >= claim.size / 2 ? Verdict::reproduced
-                                                           : Verdict::direction_only;
+  const bool half = ratio ? std::exp(mean) - 1 >= (claim.size - 1) / 2 : mean >= claim.size / 2;
+  return half ? Verdict::reproduced : Verdict::direction_only;
 }
 
 std::string mean_and_spread(const std::vector<double>& values, int digits) {

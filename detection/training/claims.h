@@ -42,11 +42,11 @@ struct Claim {
 ///   e_s = larger_s - smaller_s   (ratio: ln larger_s - ln smaller_s)
 ///   m = mean of e,   sem = its standard error, sd / sqrt(n)
 ///   not_seen         m <= 2 sem, or m <= 0
-///   reproduced       m >= size / 2   (ratio: exp(m) >= size / 2)
+///   reproduced       m >= size / 2   (ratio: exp(m) - 1 >= (size - 1) / 2)
 ///   direction_only   otherwise
 ///
-/// no_loss: reproduced if m <= size + 2 sem, otherwise not_seen. With a single seed sem counts as
-/// 0, which no table should rest on.
+/// no_loss: reproduced if m + 2 sem <= size, otherwise not_seen: noise is no evidence. With a
+/// single seed sem counts as 0, which no table should rest on.
 ///
 /// Throws std::invalid_argument when there are no figures, not as many on both sides, a size that
 /// is not > 0, or for a ratio of figures that are not > 0.

@@ -59,7 +59,7 @@ struct RegionLosses {
 
 /// The loss of *all* regions of the first images of a dataset (all images if count < 0), in eval
 /// mode, whatever the selection in training: the curve by which OHEM's paper compares selections
-/// (figure 2). `regions` must be the same for all that is compared.
+/// (figure 3). `regions` must be the same for all that is compared.
 /// Models with other target statistics have other box losses.
 RegionLosses mean_region_loss(FastRcnn& model, const Dataset& dataset,
                               const Preparation& preparation, std::int64_t count = -1,
