@@ -31,9 +31,9 @@ struct TruncatedSvdOptions {
 /// The first t singular values and vectors, u [m, t], s [t], vt [t, n], by a randomised range
 /// finder.
 ///
-///   Y = W Omega, Omega [n, t + p] Gaussian;  Q = orth(Y)     a basis of what W does to vectors
-///   q times:  Q = orth(W orth(W^T Q))                        sharper: singular values to the 2q +
-///   1 B = Q^T W = U_B S V^T  [t + p, n],  U = Q U_B            a small svd() does the rest
+///   Y = W Omega, Omega [n, t + p] Gaussian;  Q = orth(Y)    a basis of what W does to vectors
+///   q times:  Q = orth(W orth(W^T Q))                       sharper: singular values to the 2q + 1
+///   B = Q^T W = U_B S V^T  [t + p, n],  U = Q U_B           a small svd() does the rest
 ///
 /// orth is LAPACK's Householder QR. It takes 2 q + 2 products of W with t + p columns, whatever the
 /// rank of W: docs/two_stage.md has times.

@@ -31,13 +31,13 @@ struct LinearSvm {
 /// A linear support vector machine with the hinge loss: with y = +1 for positives and -1 for
 /// others,
 ///
-///   min over w   1/2 |w|^2 + sum_i C_i max(0, 1 - y_i w . x_i),   x_i = (features_i,
-///   bias_multiplier)
+///   min over w   1/2 |w|^2 + sum_i C_i max(0, 1 - y_i w . x_i)
+///   x_i = (features_i, bias_multiplier)
 ///
 /// by coordinate descent on its dual, one example at a time in random order:
 ///
-///   min over 0 <= alpha_i <= C_i   1/2 |sum_i alpha_i y_i x_i|^2 - sum_i alpha_i,   w = sum_i
-///   alpha_i y_i x_i alpha_i <- clamp(alpha_i - (y_i w . x_i - 1) / |x_i|^2, 0, C_i),   w follows
+///   min over 0 <= alpha_i <= C_i   1/2 |w|^2 - sum_i alpha_i,   w = sum_i alpha_i y_i x_i
+///   alpha_i <- clamp(alpha_i - (y_i w . x_i - 1) / |x_i|^2, 0, C_i),   w follows
 ///
 /// until the largest projected gradient of a pass and the smallest differ by less than `tolerance`.
 ///

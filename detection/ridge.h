@@ -12,9 +12,10 @@ struct LinearMap {
 
 /// Ridge regression with whitened targets, as R-CNN fits its box regressors:
 ///
-///   T = V diag(1 / sqrt(lambda_k + 0.001)) V^T     from the covariance V diag(lambda) V^T of the
-///   targets Y = (targets - mean) T,   X = (features, 1) B = (X^T X + lambda I)^-1 X^T Y the bias's
-///   column is regularised, too y = X B T^-1 + mean
+///   T = V diag(1 / sqrt(lambda_k + 0.001)) V^T    the targets' covariance is V diag(lambda_k) V^T
+///   Y = (targets - mean) T,   X = (features, 1)
+///   B = (X^T X + lambda I)^-1 X^T Y               the bias's column is regularised, too
+///   y = X B T^-1 + mean
 ///
 /// Whitening makes lambda weigh the same for targets that vary much and those that vary little.
 ///

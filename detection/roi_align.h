@@ -15,13 +15,12 @@ struct RoiAlignOptions {
 /// RoI align: each bin is the mean of the map at a few points of it, between cells by bilinear
 /// interpolation. Nothing is rounded, so a region that moves by half a cell is seen to move.
 ///
-///   y[r, i, j, c] = 1 / (sh sw) * sum over sh x sw points (py, px) of bin (i, j) of x(n_r, py, px,
-///   c) py = start + extent / out_h * (i + (k + 0.5) / sh),  k = 0 .. sh - 1,  px likewise x(py,
-///   px) = sum over h, w of max(0, 1 - |py - h|) max(0, 1 - |px - w|) x[h, w] dx[n, h, w, c] = sum
-///   over r, i, j of (weight of (h, w) in bin (i, j) of r) dy[r, i, j, c]
+///   y[r, i, j, c]  = 1 / (sh sw) sum over sh x sw points (py, px) of bin (i, j) of x(n_r, py, px, c)
+///   py             = start + extent / out_h * (i + (k + 0.5) / sh),  k = 0 .. sh - 1,  px likewise
+///   x(py, px)      = sum over h, w of max(0, 1 - |py - h|) max(0, 1 - |px - w|) x[h, w]
+///   dx[n, h, w, c] = sum over r, i, j of (weight of (h, w) in bin (i, j) of r) dy[r, i, j, c]
 ///
-/// aligned    start = y1 * scale - 0.5, extent = (y2 - y1) * scale. Pixel i reaches from i to i +
-/// 1,
+/// aligned    start = y1 * scale - 0.5, extent = (y2 - y1) * scale. Pixel i goes from i to i + 1,
 ///            so that its centre, where the map's number i stands, is i + 0.5. An inverted region
 ///            is pooled backwards with a sampling_ratio and 0 without
 /// not        start = y1 * scale, extent at least 1: as first published, half a cell too far down

@@ -35,8 +35,8 @@ struct RcnnOptions {
 /// R-CNN: every proposal is cut out of the image, warped to the size that the network takes, and
 /// goes through all of its layers by itself. Proposals come with the batch (Batch::proposals).
 ///
-///   hidden = head.hidden(backbone(warp(region)))    score = SVMs(hidden), box = ridge(pooled,
-///   region)
+///   pooled = backbone(warp(region)),   hidden = head.hidden(pooled)
+///   score  = SVMs(hidden),             box = ridge(pooled, region)
 ///
 ///   "backbone", "head" (classes alone), "classifiers" (RegionClassifiers)
 ///

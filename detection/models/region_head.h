@@ -48,8 +48,8 @@ class RegionHead : public nn::Module {
 /// Fast R-CNN's multi-task loss over R regions (section 2.3, equations 1 to 3), with u the true
 /// class:
 ///
-///   L = (1 / R) sum over regions of  -ln softmax(logits)_u + lambda [u >= 1] sum smooth_L1(t^u -
-///   v)
+///   L = (1 / R) sum over regions of  -ln softmax(logits)_u
+///                                    + lambda [u >= 1] sum smooth_L1(t^u - v)
 ///
 /// Both parts are divided by all R regions, not by the positive ones, as in the code.
 ///

@@ -24,8 +24,7 @@ enum class ScaleChoice {
 ///   MapStore maps(folder, pyramid);
 ///   maps.write(7, image, [&](const Tensor& scaled) { return model.map(scaled); });
 ///   maps.features(7, boxes, ScaleChoice::nearest, random,
-///                 [&](const Tensor& map, const Tensor& regions) { return model.pool(map,
-///                 regions); });
+///                 [&](const Tensor& map, const Tensor& boxes) { return model.pool(map, boxes); });
 class MapStore {
  public:
   /// Empty. Throws what FeatureStore throws, and std::invalid_argument for a pyramid without sizes.

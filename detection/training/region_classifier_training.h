@@ -40,9 +40,8 @@ struct RegionClassifierReport {
 ///              with any of them, more than memory holds: all of the first image, then, in one pass
 ///              over the others, those that the SVM of the moment gets wrong or nearly so. It is
 ///              trained again after 2000 new ones, and at the end
-///   boxes      ridge regression for each class, from the pooled features of regions with IoU >=
-///   0.6
-///              to their offsets
+///   boxes      ridge regression for each class, from the pooled features of regions with
+///              IoU >= 0.6 to their offsets
 ///
 /// Both kinds of features are scaled to a mean length of `feature_norm` before, as C and lambda
 /// depend on it; the weights come back for features as they are. A class without a truth gets an

@@ -69,9 +69,9 @@ class TrainingDiverged : public std::runtime_error {
 ///
 ///   for every iteration: next batch (made in the background) -> loss -> backward -> step
 ///
-/// dataset       the images to learn from, first through `augmentation` (may be empty), then
-/// through preparation   what training and validation images share: size, normalisation validation
-/// the set that AP is measured on, or null
+/// dataset      the images to learn from, first through `augmentation` (may be empty)
+/// preparation  what training and validation images share: size, normalisation
+/// validation   the set that AP is measured on, or null
 ///
 /// Same seed, same bits: for any number of threads, and for a run that was interrupted and resumed.
 /// Ctrl-C finishes the step, saves and returns. A loss that is not finite stops the run in that

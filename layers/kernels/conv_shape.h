@@ -7,9 +7,10 @@ namespace boxgrad {
 
 /// The whole numbers that fix a 2-d convolution. conv2d() checks them; kernels trust them.
 ///
-///   y[n, oh, ow, co] = sum over kh, kw, ci of x[n, ih, iw, g * C_in/groups + ci] * w[kh, kw, ci,
-///   co] ih = oh * stride_h - pad_top + kh * dilation_h,   iw likewise;   x is 0 outside the map g
-///   = co / (C_out/groups), the group that output channel co belongs to
+///   y[n, oh, ow, co] = sum over kh, kw, ci of
+///                      x[n, ih, iw, g * C_in/groups + ci] * w[kh, kw, ci, co]
+///   ih = oh * stride_h - pad_top + kh * dilation_h,   iw likewise;   x is 0 outside the map
+///   g  = co / (C_out/groups), the group that output channel co belongs to
 ///
 /// x [N, H, W, C_in], w [KH, KW, C_in/groups, C_out], y [N, out_h, out_w, C_out]. The paddings at
 /// the bottom and on the right only enter through out_h and out_w. A padding may be negative here
