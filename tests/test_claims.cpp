@@ -34,6 +34,10 @@ TEST_CASE("judge: differences", "[claims]") {
   // Paired: the seeds differ more from each other than the sides do, but always the same way.
   CHECK(verdict(Effect::difference, 0.5, {10.4, 20.5, 30.6}, {10, 20, 30}) == Verdict::reproduced);
   CHECK(verdict(Effect::difference, 1, {2}, {1}) == Verdict::reproduced);
+  // The paper names no figure: its direction is the claim.
+  CHECK(difference(0, {1.1, 2.1, 3.1}) == Verdict::reproduced);
+  CHECK(difference(0, {5, 2, 3}) == Verdict::not_seen);
+  CHECK(difference(0, {0, 1, 2}) == Verdict::not_seen);
 }
 
 TEST_CASE("judge: ratios and costs", "[claims]") {
@@ -43,6 +47,8 @@ TEST_CASE("judge: ratios and costs", "[claims]") {
   CHECK(verdict(Effect::ratio, 2, {1, 4}, {1, 1}) == Verdict::not_seen);  // once, and then not
   CHECK(verdict(Effect::ratio, 1.43, {1.05, 1.06}, {1, 1}) == Verdict::direction_only);
   CHECK(verdict(Effect::ratio, 1.43, {1.22, 1.23}, {1, 1}) == Verdict::reproduced);
+  CHECK(verdict(Effect::ratio, 0, {1.05, 1.06}, {1, 1}) == Verdict::reproduced);
+  CHECK(verdict(Effect::ratio, 0, {1, 1}, {1.05, 1.06}) == Verdict::not_seen);
   CHECK(verdict(Effect::no_loss, 0.3, {60, 61}, {59.9, 60.8}) == Verdict::reproduced);
   CHECK(verdict(Effect::no_loss, 0.3, {60, 61}, {59, 61.8}) == Verdict::not_seen);  // noise
   CHECK(verdict(Effect::no_loss, 0.3, {60, 61}, {61, 62}) == Verdict::reproduced);
@@ -54,8 +60,9 @@ TEST_CASE("judge explains what does not fit", "[claims][errors]") {
                     "judge: \"x\" needs figures for both sides by the same seeds, got 2 and 1");
   CHECK_THROWS_WITH(verdict(Effect::difference, 1, {}, {}),
                     "judge: \"x\" needs figures for both sides by the same seeds, got 0 and 0");
-  CHECK_THROWS_WITH(verdict(Effect::difference, 0, {1}, {1}),
-                    "judge: \"x\": size must be > 0, got 0");
+  CHECK_THROWS_WITH(verdict(Effect::difference, -1, {1}, {1}),
+                    "judge: \"x\": size must be >= 0, got -1");
+  CHECK_THROWS_WITH(verdict(Effect::no_loss, 0, {1}, {1}), "judge: \"x\": size must be > 0, got 0");
   CHECK_THROWS_WITH(verdict(Effect::ratio, 2, {1}, {0}), "judge: \"x\": a ratio of 1 and 0");
   CHECK_THROWS_WITH(markdown_table({"a", "b"}, {{"1"}}),
                     "markdown_table: a row has 1 cells, expected 2");

@@ -54,7 +54,9 @@ Verdict judge(const Claim& claim) {
   check(!claim.larger.empty() && claim.larger.size() == claim.smaller.size(), "judge: \"",
         claim.what, "\" needs figures for both sides by the same seeds, got ", claim.larger.size(),
         " and ", claim.smaller.size());
-  check(claim.size > 0, "judge: \"", claim.what, "\": size must be > 0, got ", claim.size);
+  const bool bounded = claim.effect == Effect::no_loss;
+  check(claim.size > 0 || (claim.size == 0 && !bounded), "judge: \"", claim.what,
+        "\": size must be ", bounded ? "> 0" : ">= 0", ", got ", claim.size);
   const bool ratio = claim.effect == Effect::ratio;
   std::vector<double> effects;
   for (std::size_t s = 0; s < claim.larger.size(); ++s) {
@@ -65,8 +67,7 @@ Verdict judge(const Claim& claim) {
   const double mean = mean_of(effects);
   const double noise =
       2 * standard_deviation(effects) / std::sqrt(static_cast<double>(effects.size()));
-  if (claim.effect == Effect::no_loss)
-    return mean + noise <= claim.size ? Verdict::reproduced : Verdict::not_seen;
+  if (bounded) return mean + noise <= claim.size ? Verdict::reproduced : Verdict::not_seen;
   if (mean <= 0 || mean <= noise) return Verdict::not_seen;
   const bool half = ratio ? std::exp(mean) - 1 >= (claim.size - 1) / 2 : mean >= claim.size / 2;
   return half ? Verdict::reproduced : Verdict::direction_only;

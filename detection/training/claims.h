@@ -30,8 +30,10 @@ struct Claim {
   std::string source = "";  ///< paper, section or table
   std::string paper = "";   ///< the paper's figures, as text
   Effect effect = Effect::difference;
-  double size = 0;                  ///< of the effect in the paper, in the unit of the figures; > 0
-  std::vector<double> larger = {};  ///< the side whose figures are larger in the paper, by seed
+  /// Of the effect in the paper, in the unit of the figures. 0: the paper gives no figure, so that
+  /// the direction is all there is to see.
+  double size = 0;
+  std::vector<double> larger = {};   ///< the side whose figures are larger in the paper, by seed
   std::vector<double> smaller = {};  ///< the other, by the same seeds
   std::string unit = "";             ///< behind figures in the table: "ms"
   int digits = 3;                    ///< behind the point
@@ -46,10 +48,11 @@ struct Claim {
 ///   direction_only   otherwise
 ///
 /// no_loss: reproduced if m + 2 sem <= size, otherwise not_seen: noise is no evidence. With a
-/// single seed sem counts as 0, which no table should rest on.
+/// single seed sem counts as 0, which no table should rest on. A size of 0, no figure in the paper:
+/// reproduced or not_seen.
 ///
-/// Throws std::invalid_argument when there are no figures, not as many on both sides, a size that
-/// is not > 0, or for a ratio of figures that are not > 0.
+/// Throws std::invalid_argument when there are no figures, not as many on both sides, a
+/// negative size, a no_loss without one, or for a ratio of figures that are not > 0.
 Verdict judge(const Claim& claim);
 
 /// "0.585 ± 0.004": mean and standard deviation; the mean alone for one figure.

@@ -83,8 +83,13 @@ double Lab::train_detector(Detector& model, const Dataset& data, std::uint64_t s
   TrainerOptions training = preset.training();
   training.batch_size = images;
   training.seed = seed;
+  return seconds_to_train(model, sgd, data, augmentation, training);
+}
+
+double Lab::seconds_to_train(Detector& model, nn::Optimizer& optimizer, const Dataset& data,
+                             const Transform& augmentation, TrainerOptions training) {
   training.checkpoint_every = 0;
-  const TrainingSummary summary = train(model, sgd, data, augmentation, {}, training);
+  const TrainingSummary summary = train(model, optimizer, data, augmentation, {}, training);
   if (summary.interrupted)
     throw std::runtime_error("stopped; the same command goes on with what is missing");
   return summary.seconds;
@@ -95,7 +100,6 @@ Result Lab::measure(Detector& model, const Dataset& val) {
   const Answers answers =
       detect_all(model, val, {}, -1, 8, [&](std::int64_t done) { progress.update(done); });
   Result result;
-  result.values["ms"] = 1e3 * progress.seconds() / static_cast<double>(val.size());
   const EvaluationResult evaluation = evaluate_detections(
       answers.detections, answers.targets, static_cast<std::int64_t>(val.class_names().size()));
   result.values["ap50"] = evaluation.mean_ap.value_or(0);
@@ -124,6 +128,11 @@ double Lab::milliseconds(const std::string& name, const std::string& settings,
              return Result{{{"ms", best / static_cast<double>(batches.size())}}, {}};
            })
       .value("ms");
+}
+
+double Lab::fast_rcnn_milliseconds(const std::string& name, const FastRecipe& recipe) {
+  return milliseconds(name, concat(common_settings(), ", ", recipe.describe()),
+                      [&] { return trained_fast_rcnn(name, recipe, 0); });
 }
 
 std::filesystem::path Lab::model_file(const std::string& run) const {

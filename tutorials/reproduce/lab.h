@@ -19,6 +19,7 @@
 #include "detection/training/region_classifier_training.h"
 #include "detection/training/region_task.h"
 #include "detection/training/result_store.h"
+#include "detection/training/trainer.h"
 
 /// What the groups of `reproduce` share: one task, one way to train, one folder of results.
 namespace boxgrad::reproduce {
@@ -84,7 +85,7 @@ class Lab {
   }
 
   /// Fast R-CNN by that recipe, each seed trained and measured once: "ap50", "ap50_any" (whatever
-  /// the class), "seconds", "ms" an image in test, without proposals, and "mb".
+  /// the class), "seconds" and "mb".
   std::vector<Result> fast_rcnn(const std::string& name, const FastRecipe& recipe);
   std::shared_ptr<FastRcnn> trained_fast_rcnn(const std::string& name, const FastRecipe& recipe,
                                               std::uint64_t seed);
@@ -92,12 +93,17 @@ class Lab {
   double train_detector(Detector& model, const Dataset& data, std::uint64_t seed,
                         std::int64_t steps, double rate, const Transform& augmentation,
                         std::int64_t images = 2);
-  /// "ap50", "ap50_any" and "ms" on the validation scenes.
+  /// Any other recipe; without checkpoints. Throws std::runtime_error if it was stopped.
+  double seconds_to_train(Detector& model, nn::Optimizer& optimizer, const Dataset& data,
+                          const Transform& augmentation, TrainerOptions training);
+  /// "ap50" and "ap50_any" on the validation scenes.
   Result measure(Detector& model, const Dataset& val);
   /// Milliseconds of detection an image, one image at a time, without proposals: the best of three
   /// rounds over 40 validation scenes.
   double milliseconds(const std::string& name, const std::string& settings,
                       const std::function<std::shared_ptr<Detector>()>& model);
+  /// The same for trained_fast_rcnn() of seed 0.
+  double fast_rcnn_milliseconds(const std::string& name, const FastRecipe& recipe);
   /// Megabytes of a saved network.
   double megabytes(const std::string& name, std::uint64_t seed) const;
 
@@ -160,6 +166,7 @@ std::vector<std::string> row_of(const std::string& name, const std::vector<Resul
 /// One row of the table of all systems.
 struct System {
   std::string name, text;
+  std::string amount;        ///< steps x images
   std::vector<Result> runs;  ///< by seed: "ap50", "ap50_any", "seconds", "mb"
   double ms = 0;             ///< of detection, without proposals
   bool searches = false;     ///< takes selective search's proposals

@@ -4,6 +4,8 @@
 #include "detection/models/fpn.h"
 #include "detection/models/retinanet.h"
 #include "detection/models/ssd.h"
+#include "detection/training/small_recipe.h"
+#include "layers/adamw.h"
 #include "layers/conv.h"
 #include "layers/init.h"
 #include "tutorials/reproduce/lab.h"
@@ -15,6 +17,11 @@ namespace {
 struct Training {
   std::int64_t steps, images;
   double rate;
+  bool adam = false;  ///< AdamW as for the small dense detectors; otherwise lesson 09's SGD
+
+  std::string describe() const {
+    return concat(steps, " of ", images, ", rate ", rate, adam ? ", AdamW" : "");
+  }
 };
 
 /// Maps of stride 8 and 16: the starting network's, and one more behind it.
@@ -45,33 +52,51 @@ std::shared_ptr<RetinaNet> new_retinanet(Lab& lab, std::uint64_t seed) {
   RetinaNetOptions options;
   options.num_classes = lab.task().num_classes();
   options.levels = levels();
-  options.tower_depth = 2;
+  options.tower_depth = 1;
   const auto model = std::make_shared<RetinaNet>(
-      std::make_shared<Fpn>(two_maps(lab), FpnOptions{.channels = 128, .extra_levels = 0}),
-      options);
-  // The paper's deviation of 0.01 is for 256 channels.
+      std::make_shared<Fpn>(two_maps(lab), FpnOptions{.channels = 64, .extra_levels = 0}), options);
+  // The paper's deviation of 0.01 is for 256 channels: here are 64, and 1 / sqrt(64 / 256) = 2.
   model->visit([](const std::string& path, nn::Module& module) {
     if (auto* conv = dynamic_cast<nn::Conv2d*>(&module); conv && !path.starts_with("backbone"))
-      nn::init::gaussian(conv->weight, 0.014);
+      nn::init::gaussian(conv->weight, 0.02);
   });
   return model;
+}
+
+/// A pyramid and subnets without batch norm learn little from SGD in 1,500 steps (AP50 0.49 with
+/// the rate that suited best, against 0.53): AdamW, a fifth of the rate for what is not new.
+double train_with_adam(Lab& lab, Detector& model, std::uint64_t seed, const Training& training) {
+  const SmallRecipe recipe{.iterations = training.steps,
+                           .batch_size = training.images,
+                           .rate = training.rate,
+                           .seed = seed};
+  nn::AdamWOptions options = recipe.optimizer();
+  const double trunk_rate = 0.2;
+  options.groups = {{.pattern = "backbone[.].*body[.].*[.]bias", .rate = trunk_rate, .decay = 0},
+                    {.pattern = "backbone[.].*body[.].*", .rate = trunk_rate},
+                    {.pattern = ".*[.]bias", .decay = 0}};
+  nn::AdamW optimizer(model, options);
+  return lab.seconds_to_train(model, optimizer, lab.task().train_scenes, random_flip(),
+                              recipe.training());
 }
 
 template <class Model, class Make>
 System one_stage(Lab& lab, const std::string& name, const std::string& text,
                  const Training& training, Make make) {
-  const std::string settings = concat(lab.common_settings(), ", ", training.steps, " of ",
-                                      training.images, ", rate ", training.rate);
+  const std::string settings = concat(lab.common_settings(), ", ", training.describe());
   const auto trained = [&](std::uint64_t seed) {
     return lab.trained<Model>(
         name, settings, seed, [&] { return make(lab, seed); },
         [&](Model& model) -> std::map<std::string, double> {
-          return {
-              {"seconds", lab.train_detector(model, lab.task().train_scenes, seed, training.steps,
-                                             training.rate, random_flip(), training.images)}};
+          return {{"seconds",
+                   training.adam
+                       ? train_with_adam(lab, model, seed, training)
+                       : lab.train_detector(model, lab.task().train_scenes, seed, training.steps,
+                                            training.rate, random_flip(), training.images)}};
         });
   };
-  System system{name, text, lab.by_seed(name, settings, [&](std::uint64_t seed) {
+  System system{name, text, concat(training.steps, " x ", training.images),
+                lab.by_seed(name, settings, [&](std::uint64_t seed) {
                   const auto [model, figures] = trained(seed);
                   Result result = lab.measure(*model, lab.task().val_scenes);
                   result.values["seconds"] = figures.at("seconds");
@@ -90,7 +115,8 @@ System ssd_system(Lab& lab) {
 }
 
 System retinanet_system(Lab& lab) {
-  const Training training = lab.options().quick ? Training{2, 2, 0.01} : Training{1500, 4, 0.01};
+  const Training training =
+      lab.options().quick ? Training{2, 2, 0.0015, true} : Training{1500, 4, 0.0015, true};
   return one_stage<RetinaNet>(lab, "retinanet", "RetinaNet", training, new_retinanet);
 }
 
