@@ -202,6 +202,28 @@ Transform random_flip() {
 
 ScalePyramid five_scales() { return ScalePyramid::five().resized(128. / 600); }
 
+void Lab::describe_task() {
+  const RegionTaskOptions task = options_.task();
+  heading("How the task was shrunk");
+  table({"", "papers", "here"},
+        {{"images", "VOC 2007: 5,011 to train, 4,952 to test, 500 px",
+          concat(task.train_scenes, " scenes of 128 x 128 px to train, ", task.val_scenes,
+                 " to test, drawn from Fashion-MNIST items")},
+         {"classes", "20", "10"},
+         {"proposals", "selective search, 2,000 an image; their time excluded",
+          "selective search, \"fast\", 275 an image; their time excluded"},
+         {"starting weights", "trained on ImageNet, 1.28 million photos",
+          concat("trained on crops of the training scenes, ", task.start_steps, " steps of 64")},
+         {"network", "VGG16, 138 million weights",
+          "VGG16 of a quarter of the width up to conv4_3, stride 8, fc6 and fc7 of 256"},
+         {"training", "40,000 steps of two images", concat(options_.steps, " steps of two images")},
+         {"SVMs", "positives weigh 2 C", "positives weigh 20 C"},
+         {"seeds", "one", concat(options_.seeds)}});
+  paragraph(
+      "`mobilenet`, `focal` and `single_shot` have tasks of their own: "
+      "tutorials/reproduce/README.md.");
+}
+
 void Lab::heading(const std::string& text) {
   std::cout << "\n" << text << "\n\n";
   report_.section(text);

@@ -107,6 +107,9 @@ class Lab {
   /// Megabytes of a saved network.
   double megabytes(const std::string& name, std::uint64_t seed) const;
 
+  /// How the papers' task was shrunk, as a table.
+  void describe_task();
+
   // What is printed, and written to index.html and table.md at the end.
   void heading(const std::string& text);
   void paragraph(const std::string& text);

@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
     if (program.quick() && !program.given("--seeds")) seeds = 1;
     if (program.quick() && !program.given("--steps")) steps = 6;
     Lab lab({.out = program.out(), .seeds = seeds, .steps = steps, .quick = program.quick()});
+    lab.describe_task();
     for (const Group& group : groups)
       if (only.empty() || std::ranges::find(only, group.name) != only.end()) group.run(lab);
     lab.write();
