@@ -60,9 +60,14 @@ Tensor warp_regions(const Tensor& image, const Tensor& boxes, const WarpOptions&
         "warp_regions: size must be >= 1 and context less than half of it, got ", options.size,
         " and ", options.context);
   const std::int64_t count = boxes.size(0), channels = image.size(2);
+  const auto fills = static_cast<std::int64_t>(options.fill.size());
+  check(fills == 0 || fills == channels, "warp_regions: fill must have a value for each of ",
+        channels, " channels, got ", fills);
   const int height = static_cast<int>(image.size(0)), width = static_cast<int>(image.size(1));
   const int size = options.size;
   Tensor result({count, size, size, channels});
+  if (fills > 0)
+    for (std::size_t i = 0; Scalar & v : result.data()) v = options.fill[i++ % options.fill.size()];
   parallel_for(count, 4, [&](std::int64_t begin, std::int64_t end) {
     const NoGradGuard guard;
     for (std::int64_t r = begin; r < end; ++r) {

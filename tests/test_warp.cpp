@@ -65,6 +65,16 @@ TEST_CASE("warp_regions: context, and what lies outside", "[warp]") {
   CHECK(paper.at({0, 0, 16, 0}) == 1);
 }
 
+TEST_CASE("warp_regions: a colour for what lies outside", "[warp][errors]") {
+  const Tensor image({2, 2, 2}, {1, 10, 2, 20, 3, 30, 4, 40});
+  const Tensor boxes({2, 4}, {-1, 0, 1, 2, 5, 5, 7, 7});
+  const Tensor windows = warp_regions(image, boxes, {.size = 2, .context = 0, .fill = {7, 70}});
+  CHECK(windows.to_vector() ==
+        std::vector<Scalar>{7, 70, 1, 10, 7, 70, 3, 30, 7, 70, 7, 70, 7, 70, 7, 70});
+  CHECK_THROWS_WITH(warp_regions(image, boxes, {.size = 2, .context = 0, .fill = {7}}),
+                    "warp_regions: fill must have a value for each of 2 channels, got 1");
+}
+
 TEST_CASE("warp_regions: the tightest square keeps proportions", "[warp]") {
   const Tensor image = ramp(6, 6);
   // 4 x 2 at (1, 2): the square of 4 around it begins at y = 1.

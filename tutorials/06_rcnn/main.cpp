@@ -130,9 +130,11 @@ int main(int argc, char** argv) {
     by_hand();
     const RegionTask task(out.parent_path() / "region_task",
                           quick ? RegionTaskOptions::quick() : RegionTaskOptions{});
-    const WarpOptions warp{.size = 32,
-                           .context = settings.context,
-                           .mode = settings.mode == "warp" ? WarpMode::warp : WarpMode::square};
+    const WarpOptions warp{
+        .size = 32,
+        .context = settings.context,
+        .mode = settings.mode == "warp" ? WarpMode::warp : WarpMode::square,
+        .fill = std::vector<Scalar>(3, Scalar(0.35))};  // the scenes' mean colour
     windows_sheet(task.val, warp).write_png(out / "images/windows.png");
 
     // 2. First stage: the network learns to name windows.
