@@ -36,7 +36,7 @@ TEST_CASE("RegionProposalNetwork: the loss by hand", "[rpn]") {
   RegionProposalNetwork rpn(2, options);
   // The first anchor lies on the truth, the last has an IoU of 1/3 with the other: in the band.
   const std::vector<Target> targets{
-      {.boxes = Tensor({2, 4}, {0, 0, 8, 8, 12, 8, 20, 16}), .labels = {0, 0}}};
+      {.boxes = Tensor({2, 4}, {0, 0, 8, 8, 12, 8, 20, 16}), .labels = {1, 1}}};
   RegionProposalNetwork::Output output{Tensor({1, 4}, {2, -1, 0, 1}), Tensor({1, 4, 4}),
                                        four_anchors()};
   output.logits.requires_grad_();
@@ -86,7 +86,7 @@ TEST_CASE("RegionProposalNetwork: between the two thresholds nobody learns", "[r
   RegionProposalNetwork rpn(2, options);
   // IoU of the first anchor with the truth 1, of the second (8 x 8 shared of 96) 1/2.
   const std::vector<Target> band{
-      {.boxes = Tensor({2, 4}, {0, 0, 8, 8, 8, 0, 16, 16}), .labels = {0, 0}}};
+      {.boxes = Tensor({2, 4}, {0, 0, 8, 8, 8, 0, 16, 16}), .labels = {1, 1}}};
   const std::vector<BatchImage> infos{{.width = 16, .height = 16}};
   const RegionProposalNetwork::Output output{Tensor({1, 4}), Tensor({1, 4, 4}), four_anchors()};
   Random random(1);
@@ -97,7 +97,7 @@ TEST_CASE("RegionProposalNetwork: between the two thresholds nobody learns", "[r
 
   // A third truth on the second cell: the anchor below it is in the band, and ignored.
   const std::vector<Target> better{
-      {.boxes = Tensor({3, 4}, {0, 0, 8, 8, 8, 0, 16, 8, 8, 2, 16, 14}), .labels = {0, 0, 0}}};
+      {.boxes = Tensor({3, 4}, {0, 0, 8, 8, 8, 0, 16, 8, 8, 2, 16, 14}), .labels = {1, 1, 1}}};
   rpn.loss(output, better, infos, random);
   const auto& truth = rpn.last_assignment()[0].matches.truth;
   CHECK(truth[0] == 0);

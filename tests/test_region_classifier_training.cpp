@@ -1,0 +1,129 @@
+// detection/training/region_classifier_training.h by hand: one feature, so that each SVM is two
+// numbers. test_rcnn.cpp trains whole systems.
+#include <unistd.h>
+
+#include "core/check.h"
+#include "detection/training/region_classifier_training.h"
+#include "tests/catch.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// The box whose feature is `f`: where it stands says it.
+std::vector<Scalar> box_of(double f) {
+  const auto x = static_cast<Scalar>(100 + 20 * f);
+  return {x, 0, x + 16, 16};
+}
+
+/// Images that are nothing but the features of their truths, all of class 1, and proposals.
+class Features : public Dataset {
+ public:
+  struct Row {
+    std::vector<double> truths, proposals;
+  };
+  explicit Features(std::vector<Row> rows) : rows_(std::move(rows)) {}
+  std::int64_t size() const override { return static_cast<std::int64_t>(rows_.size()); }
+  Sample get(std::int64_t index) const override {
+    const Row& row = rows_[static_cast<std::size_t>(index)];
+    const auto boxes = [](const std::vector<double>& features) {
+      std::vector<Scalar> numbers;
+      for (const double f : features)
+        for (const Scalar v : box_of(f)) numbers.push_back(v);
+      return Tensor({static_cast<std::int64_t>(features.size()), 4}, numbers);
+    };
+    return {.image = Image(400, 16),
+            .target = {.boxes = boxes(row.truths),
+                       .labels = std::vector<std::int64_t>(row.truths.size(), 1)},
+            .proposals = boxes(row.proposals)};
+  }
+  const std::vector<std::string>& class_names() const override { return names_; }
+
+ private:
+  std::vector<Row> rows_;
+  std::vector<std::string> names_{"thing"};
+};
+
+struct Fitted {
+  double weight, bias;
+  RegionClassifierReport report;
+};
+
+/// `unit`: what a feature of 1 is in the network's numbers.
+Fitted fit(const std::vector<Features::Row>& rows, const RegionClassifierOptions& options,
+           double unit = 1) {
+  const fs::path folder = fs::temp_directory_path() / concat("boxgrad_classifiers_", getpid());
+  RegionClassifiers classifiers(1, 1, 1);
+  const auto report = train_region_classifiers(
+      classifiers, Features(rows), {},
+      [&](const Tensor&, const Tensor& boxes) {
+        Tensor features({boxes.size(0), 1});
+        for (std::int64_t r = 0; r < boxes.size(0); ++r)
+          features.set({r, 0}, (boxes.at({r, 0}) - 100) / 20 * static_cast<Scalar>(unit));
+        return ClassifierFeatures{features, features.clone()};
+      },
+      folder, options);
+  fs::remove_all(folder);
+  return {double(classifiers.svm_weight.item()), double(classifiers.svm_bias.item()), report};
+}
+
+/// No violated margin pays: the widest gap between the kinds.
+const LinearSvmOptions kHard{.c = 1e3, .tolerance = 1e-7, .max_passes = 100000};
+
+}  // namespace
+
+TEST_CASE("train_region_classifiers: one pass of hard negatives, by hand", "[rcnn][svm]") {
+  // 1. {+1} against {-1, -5}: the widest gap is between +1 and -1, so score(f) = f. Then -5, with
+  //    a score below -1.2, is forgotten; -1 is a support vector and stays.
+  // 2. The second image's -3 scores -3: easy, not taken. 0 scores 0: hard.
+  // 3. {+1} against {-1, 0}: score(f) = 2 f - 1.
+  const Fitted mined = fit({{{1}, {-1, -5}}, {{}, {-3, 0}}}, {.svm = kHard});
+  CHECK(mined.weight == Approx(2).epsilon(1e-3));
+  CHECK(mined.bias == Approx(-1).epsilon(1e-3));
+  CHECK(mined.report.positives == std::vector<std::int64_t>{1});
+  CHECK(mined.report.negatives == std::vector<std::int64_t>{2});
+
+  SECTION("what overlaps a truth by 0.3 is no negative, however hard") {
+    // 10 px beside a truth of 16: IoU 6 / 26; 8 px beside it: 8 / 24 = 1/3.
+    const Fitted near = fit({{{1}, {-1, -5}}, {{1}, {0.6, -3}}}, {.svm = kHard});
+    CHECK(near.weight == Approx(1).epsilon(1e-3));
+    CHECK(near.report.positives == std::vector<std::int64_t>{2});
+    CHECK(near.report.negatives == std::vector<std::int64_t>{1});
+    const Fitted far = fit({{{1}, {-1, -5}}, {{1}, {0.5, -3}}}, {.svm = kHard});
+    CHECK(far.weight == Approx(4).epsilon(1e-3));  // the gap from 0.5 to 1
+    CHECK(far.bias == Approx(-3).epsilon(1e-3));
+  }
+  SECTION("without forgetting, all of the first image stay") {
+    RegionClassifierOptions all{.svm = kHard, .evict_below = Scalar(-1e9)};
+    const Fitted kept = fit({{{1}, {-1, -5}}, {{}, {-3, 0}}}, all);
+    CHECK(kept.report.negatives == std::vector<std::int64_t>{3});
+    CHECK(kept.weight == Approx(2).epsilon(1e-3));
+  }
+  SECTION("trained again on the way after so many new ones") {
+    // Two hard ones in the second image; after them score(f) = 2 f - 1, for which the third image's
+    // -0.2 (-1.4) is easy. At the end alone it would have been hard: -0.2 by score(f) = f.
+    const std::vector<Features::Row> rows{{{1}, {-1}}, {{}, {0, -0.1}}, {{}, {-0.2}}};
+    RegionClassifierOptions often{.svm = kHard, .retrain_after = 1};
+    CHECK(fit(rows, often).report.negatives == std::vector<std::int64_t>{2});  // -1 went, too
+    CHECK(fit(rows, {.svm = kHard}).report.negatives == std::vector<std::int64_t>{4});
+  }
+}
+
+TEST_CASE("train_region_classifiers: features of a mean length of 20", "[rcnn][svm]") {
+  // So small a C that both examples are inside the margin: alpha = 2 C for the positive, C for the
+  // negative. Features are +-20 there and the bias's feature is 10, so
+  //   w = 2 C 20 + C 20 = 60 C,   bias = 10 (2 C 10 - C 10) = 100 C;
+  // the weight for features as they are is w 20 / |f|.
+  const RegionClassifierOptions soft{.svm = {.c = 1e-4, .tolerance = 1e-9}};
+  const std::vector<Features::Row> rows{{{1}, {-1}}};
+  for (const double unit : {1., 2., 7.}) {
+    const Fitted fitted = fit(rows, soft, unit);
+    CHECK(fitted.weight == Approx(60e-4 * 20 / unit).epsilon(1e-4));
+    CHECK(fitted.bias == Approx(100e-4).epsilon(1e-4));
+  }
+  RegionClassifierOptions as_they_are = soft;
+  as_they_are.feature_norm = 1;  // w = 3 C
+  CHECK(fit(rows, as_they_are).weight == Approx(3e-4).epsilon(1e-4));
+}
