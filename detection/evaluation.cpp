@@ -13,17 +13,6 @@
 namespace boxgrad::detection {
 namespace {
 
-/// IoU in double, as the devkit computes it; `plus` is 1 for inclusive coordinates.
-double overlap(const Scalar* a, const Scalar* b, double plus) {
-  const auto side = [plus](double low, double high) { return high - low + plus; };
-  const double w = side(std::max(a[0], b[0]), std::min(a[2], b[2]));
-  const double h = side(std::max(a[1], b[1]), std::min(a[3], b[3]));
-  if (!(w > 0 && h > 0)) return 0;
-  const double both = w * h;
-  const double joined = side(a[0], a[2]) * side(a[1], a[3]) + side(b[0], b[2]) * side(b[1], b[3]);
-  return joined - both > 0 ? both / (joined - both) : 0;
-}
-
 bool is_difficult(const Target& target, std::size_t g) {
   return !target.difficult.empty() && target.difficult[g];
 }
@@ -61,8 +50,8 @@ ClassResult evaluate_class(const std::vector<Detections>& detections,
     const auto box = detections[n].boxes.data(), truths = targets[n].boxes.data();
     for (std::size_t g = 0; g < targets[n].labels.size(); ++g) {
       if (!concerns(targets[n].labels[g])) continue;
-      const double iou = overlap(&box[4 * static_cast<std::size_t>(found.detection)],
-                                 &truths[4 * g], options.inclusive ? 1 : 0);
+      const double iou = evaluation_iou(&box[4 * static_cast<std::size_t>(found.detection)],
+                                        &truths[4 * g], options.inclusive);
       if (iou > found.iou) {
         found.iou = iou;
         found.truth = static_cast<std::int64_t>(g);
@@ -111,6 +100,17 @@ void check_labels(const char* op, const std::vector<std::int64_t>& labels, std::
 }
 
 }  // namespace
+
+double evaluation_iou(const Scalar* a, const Scalar* b, bool inclusive) {
+  const double plus = inclusive ? 1 : 0;
+  const auto side = [plus](double low, double high) { return high - low + plus; };
+  const double w = side(std::max(a[0], b[0]), std::min(a[2], b[2]));
+  const double h = side(std::max(a[1], b[1]), std::min(a[3], b[3]));
+  if (!(w > 0 && h > 0)) return 0;
+  const double both = w * h;
+  const double joined = side(a[0], a[2]) * side(a[1], a[3]) + side(b[0], b[2]) * side(b[1], b[3]);
+  return joined - both > 0 ? both / (joined - both) : 0;
+}
 
 const char* to_string(Outcome outcome) {
   switch (outcome) {

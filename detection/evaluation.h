@@ -91,6 +91,10 @@ EvaluationResult evaluate_detections(const std::vector<Detections>& detections,
                                      const std::vector<Target>& targets, std::int64_t num_classes,
                                      const EvaluationOptions& options = {});
 
+/// IoU of two boxes in double, 0 when they share no area; `inclusive` as in EvaluationOptions. What
+/// decides about hits, to the last bit.
+double evaluation_iou(const Scalar* a, const Scalar* b, bool inclusive = false);
+
 /// What the evaluations ask of their arguments. Throws std::invalid_argument, named after `op`,
 /// when the numbers of images differ, the fields of a target or of detections differ in length, or
 /// a label is not in 1..num_classes.

@@ -176,6 +176,20 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
         read_text_file(second / kConfigFile, 1 << 20));
   CHECK_THAT(succeeds({"eval", first.string(), "--data", photos.string(), "--best"}).out,
              Catch::Contains("val: 2 images"));
+  // Three steps teach nothing: the errors and result files of an AP near 0.
+  const CliOutcome explained =
+      succeeds({"eval", first.string(), "--data", photos.string(), "--explain", "--results"});
+  CHECK_THAT(explained.out, Catch::Contains("localisation, mended") &&
+                                Catch::Contains("no missed object") &&
+                                Catch::Contains("background        missed        unseen"));
+  const nlohmann::json why = json_of(first / "eval_val/explain.json");
+  CHECK(why["causes"].size() == 5);
+  CHECK(why["misses"].get<int>() >= why["unseen"].get<int>());
+  CHECK(fs::exists(first / "eval_val/results/comp4_det_val_red.txt"));
+  for (const nlohmann::json& found : json_of(first / "eval_val/results/coco_results.json")) {
+    CHECK((found["category_id"] == "red" || found["category_id"] == "green"));
+    CHECK(found["bbox"].size() == 4);
+  }
   // Pretrained: by a run's folder, and on photos with other classes.
   succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
             photos.string(), "--out", (folder.path() / "third").string(), "--pretrained",

@@ -188,7 +188,7 @@ TEST_CASE("evaluate_detections on the toy of three images", "[evaluation]") {
 TEST_CASE("evaluate_detections equals its definition on random cases", "[evaluation]") {
   Random random(21);
   int classes_with_truths = 0;
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 1000; ++round) {
     std::vector<Detections> detections;
     std::vector<Target> targets;
     const std::int64_t images = 1 + random.below(4), num_classes = 1 + random.below(3);

@@ -12,6 +12,8 @@
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
 #include "detection/coco_evaluation.h"
+#include "detection/result_files.h"
+#include "detection/training/explain_report.h"
 #include "detection/training/run_folder.h"
 #include "detection/training/run_report.h"
 
@@ -25,7 +27,7 @@ using Figures = std::vector<std::pair<std::string, std::optional<double>>>;
 struct EvalSettings {
   Path run, out;
   std::string data, split, style = "coco";
-  bool best = false;
+  bool best = false, explain = false, results = false;
 };
 
 /// One figure of each kind for all classes together, and of each class.
@@ -120,6 +122,24 @@ std::string split_to_measure(const EvalSettings& settings) {
                                      " has neither \"test\" nor \"val\"; name what to measure"));
 }
 
+/// The answers in VOC's files and in COCO's, for other programs.
+void write_results(const EvalSettings& settings, const PhotoDataset& photos, const Answers& answers,
+                   const std::vector<std::string>& names) {
+  std::vector<std::string> ids;
+  for (const PhotoEntry& entry : photos.entries()) ids.push_back(entry.id);
+  const Path folder = settings.out / "results";
+  // VOC's lines are split at blanks, so that names with blanks need another: the file's, mended.
+  std::vector<std::string> voc_ids = ids;
+  for (std::string& id : voc_ids) std::ranges::replace(id, ' ', '_');
+  write_voc_results(folder, settings.split, answers.detections, voc_ids, names);
+  const std::int64_t left_out =
+      write_coco_results(folder / "coco_results.json", answers.detections, ids, photos.class_ids());
+  std::cout << "results: " << folder.string() << "\n";
+  if (left_out > 0)
+    std::cout << left_out << " answers of classes that the annotations lack are not in "
+              << "coco_results.json\n";
+}
+
 void eval_run(EvalSettings settings) {
   check(!settings.run.empty(), "name the run's folder (boxgrad eval --help)");
   check(!settings.data.empty(), "--data: name the folder of photos");
@@ -153,10 +173,18 @@ void eval_run(EvalSettings settings) {
   std::filesystem::create_directories(settings.out);
   write_file_atomically(settings.out / "metrics.json",
                         eval_metrics(table, names, settings, asked.size(), ms));
+  if (settings.results) write_results(settings, *photos, result.answers, names);
   result.class_names = names;
   result.parameters = trained.detector->parameter_count();
   Report report(trained.spec.model + " on " + settings.split, settings.data);
   add_run_sections(report, result, asked, settings.out);
+  if (settings.explain) {
+    const Explained explained = explain(result.answers, asked, names);
+    std::cout << "\n";
+    for (const std::string& line : explained_lines(explained, names)) std::cout << line << "\n";
+    write_file_atomically(settings.out / "explain.json", explained_json(explained));
+    add_explained_sections(report, explained, result.answers, asked, names, settings.out);
+  }
   report.write(settings.out / "index.html");
   std::cout << "pictures: " << (settings.out / "index.html").string() << "\n";
 }
@@ -171,6 +199,8 @@ int run_eval(int argc, char** argv) {
                    .examples = "Examples:\n"
                                "  boxgrad eval out/cells --data photos\n"
                                "  boxgrad eval out/cells --data photos --split val --style voc\n"
+                               "  boxgrad eval out/cells --data photos --explain\n"
+                               "  boxgrad eval out/cells --data photos --results\n"
                                "  boxgrad eval out/cells --data photos --best\n"});
   EvalSettings settings;
   program.option("run", settings.run, "a run's folder, or its weights (.safetensors)");
@@ -178,6 +208,8 @@ int run_eval(int argc, char** argv) {
   program.option("--split", settings.split, "the list to measure on (test, else val)");
   program.choice("--style", settings.style, {"coco", "voc"}, "whose figures");
   program.flag("--best", settings.best, "the weights of the best look during training");
+  program.flag("--explain", settings.explain, "what the errors are, what each kind costs, and why");
+  program.flag("--results", settings.results, "the answers as VOC's and COCO's result files");
   program.option("--out", settings.out, "where figures and pictures go (RUN/eval_SPLIT)");
   return program.run(argc, argv, [&] { eval_run(settings); });
 }

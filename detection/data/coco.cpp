@@ -176,6 +176,10 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
   std::map<std::string, std::string> category_names;
   for (const CocoFile::Category& category : file.categories)
     category_names.emplace(category.id, category.name);
+  for (const std::string& name : class_names_) {
+    const auto own = std::ranges::find(file.categories, name, &CocoFile::Category::name);
+    class_ids_.push_back(own == file.categories.end() ? "" : own->id);
+  }
 
   // Annotations by image.
   std::map<std::string, std::vector<const CocoFile::Annotation*>> of_image;
@@ -208,7 +212,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     progress.update(++opened);
     const CocoFile::Image& image = file.images[static_cast<std::size_t>(i)];
     if (!seen.insert(image.id).second) continue;
-    PhotoEntry entry{.image = find_image(image.file_name), .annotation = path};
+    PhotoEntry entry{.image = find_image(image.file_name), .annotation = path, .id = image.id};
     if (entry.image.empty()) {
       report_.add({DataProblem::missing_image, json, printable(image.file_name), path});
       continue;

@@ -27,6 +27,10 @@ class CocoDataset : public PhotoDataset {
   /// Throws std::invalid_argument when there is no such file or split, when no image is left, or
   /// for the first problem when options.strict; and what read_coco_json() throws.
   explicit CocoDataset(const std::filesystem::path& folder, const PhotoOptions& options = {});
+  std::vector<std::string> class_ids() const override { return class_ids_; }
+
+ private:
+  std::vector<std::string> class_ids_;
 };
 
 /// The splits that a folder, or a file, is annotated for: of "train", "val", "test" those that

@@ -14,6 +14,8 @@ namespace boxgrad::detection {
 /// One annotated photo of a folder.
 struct PhotoEntry {
   std::filesystem::path image = {}, annotation = {};
+  /// What other programs call it: VOC's name in the lists, COCO's "id" as text.
+  std::string id = {};
   int width = 0, height = 0;  ///< the upright picture's own, not the annotation's
   struct Object {
     std::int64_t label = 0;  ///< 1..num_classes
@@ -52,6 +54,9 @@ class PhotoDataset : public Dataset {
   const std::vector<std::string>& class_names() const override { return class_names_; }
 
   const std::vector<PhotoEntry>& entries() const { return entries_; }
+  /// What the annotations call the classes, as text: COCO's "id" of a category, "" of a class that
+  /// the file lacks; VOC has the names alone.
+  virtual std::vector<std::string> class_ids() const { return class_names_; }
   const DataReport& report() const { return report_; }
   /// "205 images, 2804 boxes of 3 classes: Platelets 209, RBC 2381, WBC 214", then the report's
   /// lines.

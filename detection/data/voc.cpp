@@ -89,6 +89,7 @@ VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& opti
     }
     VocEntry entry;
     entry.annotation = folder.annotations / xml;
+    entry.id = stem;
     const auto image = image_of(folder, stem, parsed.annotation.filename);
     if (!image) {
       report_.add({DataProblem::missing_image, xml, "", entry.annotation});
