@@ -11,6 +11,7 @@
 #include "core/json_fields.h"
 #include "core/resize.h"
 #include "core/svg.h"
+#include "detection/data/data_report.h"
 #include "detection/draw.h"
 
 namespace boxgrad::detection {
