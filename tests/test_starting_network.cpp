@@ -78,6 +78,12 @@ TEST_CASE("a starting network is trained once", "[starting_network]") {
   CHECK(starting_network(first, scenes, file, options) > 0);
   CHECK(starting_network(second, scenes, file, options) == 0);
   CHECK(numbers(*first) == numbers(*second));
+  CHECK_THROWS_WITH(
+      starting_network(second, scenes, file, {.steps = 3, .batch_size = 4, .crop_px = 16}),
+      concat(file.string(), ": a starting network trained by 2 steps of 4 crops of 16 px from ",
+             scenes.size(),
+             " images, rate 0.02, seed 0, expected 3 steps of 4 crops of 16 px from ",
+             scenes.size(), " images, rate 0.02, seed 0; delete the file to train anew"));
   const auto other = std::make_shared<Vgg16>(Vgg16Options{.width = 0.5, .outputs = {"conv1_2"}});
   CHECK_THROWS_AS(starting_network(other, scenes, file, options), std::invalid_argument);
   fs::remove_all(folder);

@@ -80,6 +80,7 @@ DetectorLoss Rcnn::loss(const Batch& batch, Random& random) {
 }
 
 ClassifierFeatures Rcnn::region_features(const Tensor& image, const Tensor& boxes) {
+  check(!is_training(), "Rcnn::region_features: dropout is on while training; call eval() first");
   const NoGradGuard guard;
   const std::int64_t count = boxes.size(0);
   std::vector<Tensor> hidden, pooled;

@@ -56,6 +56,7 @@ class Rcnn : public Detector {
   std::vector<Detections> detect(const Batch& batch) override;
 
   /// Of regions [R, 4] of an image [1, H, W, 3], `windows_at_once` at a time; without a graph.
+  /// Throws std::invalid_argument in training mode, where dropout would be in the features.
   ClassifierFeatures region_features(const Tensor& image, const Tensor& boxes);
 
   RegionHead& head() const { return head_.as<RegionHead>(); }

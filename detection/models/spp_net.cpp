@@ -73,6 +73,7 @@ DetectorLoss SppNet::loss(const Batch& batch, Random& random) {
 }
 
 ClassifierFeatures SppNet::region_features(const Tensor& image, const Tensor& boxes) {
+  check(!is_training(), "SppNet::region_features: dropout is on while training; call eval() first");
   const NoGradGuard guard;
   Tensor pooled = pooled_features(image, boxes);
   return {head().hidden(pooled), pooled};

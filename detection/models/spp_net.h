@@ -63,6 +63,7 @@ class SppNet : public Detector {
   Tensor pool(const Tensor& map, const Tensor& boxes) const;
   /// Of regions [R, 4] of an image [1, H, W, 3], each from the scale that suits it; without a
   /// graph.
+  /// Throws std::invalid_argument in training mode, where dropout would be in the features.
   ClassifierFeatures region_features(const Tensor& image, const Tensor& boxes);
   /// Cross entropy of pooled regions of any images.
   DetectorLoss loss_of_pooled(const Tensor& pooled, const std::vector<std::int64_t>& labels);

@@ -117,7 +117,7 @@ TrainerOptions FastRcnnPreset::training() const {
           .clip_norm = clip_norm};
 }
 
-std::vector<std::pair<std::string, std::string>> FastRcnnPreset::settings() const {
+PresetSettings FastRcnnPreset::settings() const {
   const auto numbers = [](const std::vector<std::int64_t>& values) {
     std::string text;
     for (const std::int64_t v : values) text += concat(text.empty() ? "" : ", ", v);
@@ -163,16 +163,6 @@ std::vector<std::pair<std::string, std::string>> FastRcnnPreset::settings() cons
       {"suppression", concat(m.postprocess.nms_iou)},
       {"compressed", ranks.empty() ? std::string("nothing") : ranks},
   };
-}
-
-std::vector<std::string> departures(const FastRcnnPreset& preset, const FastRcnnPreset& reference) {
-  const auto ours = preset.settings(), theirs = reference.settings();
-  std::vector<std::string> result;
-  for (std::size_t i = 0; i < ours.size(); ++i)
-    if (ours[i].second != theirs[i].second)
-      result.push_back(
-          concat(ours[i].first, ": ", ours[i].second, " instead of ", theirs[i].second));
-  return result;
 }
 
 }  // namespace boxgrad::detection

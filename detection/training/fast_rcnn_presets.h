@@ -3,11 +3,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "detection/data/preparation.h"
 #include "detection/models/fast_rcnn.h"
+#include "detection/training/preset_settings.h"
 #include "detection/training/trainer.h"
 #include "layers/schedule.h"
 #include "layers/sgd.h"
@@ -50,7 +50,7 @@ struct FastRcnnPreset {
   TrainerOptions training() const;  ///< batch size, iterations, schedule, clipping
 
   /// Every setting by name, as text.
-  std::vector<std::pair<std::string, std::string>> settings() const;
+  PresetSettings settings() const;
 };
 
 /// The settings of the paper and its code, for
@@ -81,8 +81,5 @@ FastRcnnPreset fast_rcnn_preset(const std::string& name, std::int64_t num_classe
 std::shared_ptr<ChainBackbone> make_backbone(const FastRcnnPreset& preset);
 /// The same with its head: the whole detector. Weights are random.
 std::shared_ptr<FastRcnn> make_fast_rcnn(const FastRcnnPreset& preset);
-
-/// What one preset has otherwise than another: "width: 0.25 instead of 1".
-std::vector<std::string> departures(const FastRcnnPreset& preset, const FastRcnnPreset& reference);
 
 }  // namespace boxgrad::detection

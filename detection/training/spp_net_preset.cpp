@@ -38,7 +38,7 @@ Preparation SppNetPreset::preparation() const {
   return result;
 }
 
-std::vector<std::pair<std::string, std::string>> SppNetPreset::settings() const {
+PresetSettings SppNetPreset::settings() const {
   const auto list = [](const auto& values, const char* between) {
     std::string text;
     for (const auto& v : values) text += concat(text.empty() ? "" : between, v);
@@ -86,16 +86,6 @@ std::vector<std::pair<std::string, std::string>> SppNetPreset::settings() const 
       {"score threshold", concat(m.postprocess.score_threshold)},
       {"suppression", concat(m.postprocess.nms_iou)},
   };
-}
-
-std::vector<std::string> departures(const SppNetPreset& preset, const SppNetPreset& reference) {
-  const auto ours = preset.settings(), theirs = reference.settings();
-  std::vector<std::string> result;
-  for (std::size_t i = 0; i < ours.size(); ++i)
-    if (ours[i].second != theirs[i].second)
-      result.push_back(
-          concat(ours[i].first, ": ", ours[i].second, " instead of ", theirs[i].second));
-  return result;
 }
 
 }  // namespace boxgrad::detection

@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "detection/data/dataset.h"
@@ -13,6 +12,7 @@
 #include "detection/models/spp_net.h"
 #include "detection/training/evaluate.h"
 #include "detection/training/map_store.h"
+#include "detection/training/preset_settings.h"
 #include "detection/training/region_classifier_training.h"
 #include "layers/schedule.h"
 #include "layers/sgd.h"
@@ -97,12 +97,10 @@ struct SppNetPreset {
 
   Preparation preparation() const;
   /// Every setting by name, as text.
-  std::vector<std::pair<std::string, std::string>> settings() const;
+  PresetSettings settings() const;
 };
 
 /// Throws std::invalid_argument for another name and for num_classes (without background) < 1.
 SppNetPreset spp_net_preset(const std::string& name, std::int64_t num_classes);
-/// What one preset has otherwise than another: "width: 0.25 instead of 1".
-std::vector<std::string> departures(const SppNetPreset& preset, const SppNetPreset& reference);
 
 }  // namespace boxgrad::detection

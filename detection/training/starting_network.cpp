@@ -1,6 +1,8 @@
 #include "detection/training/starting_network.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "core/check.h"
@@ -120,13 +122,22 @@ double train_starting_network(const std::shared_ptr<Backbone>& backbone, const D
 
 double starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset& dataset,
                         const std::filesystem::path& file, const StartingNetworkOptions& options) {
+  const std::string origin =
+      concat(options.steps, " steps of ", options.batch_size, " crops of ", options.crop_px,
+             " px from ", dataset.size(), " images, rate ", options.rate, ", seed ", options.seed);
   if (std::filesystem::exists(file)) {
-    backbone->load_state_dict(load_safetensors(file).tensors);
+    const TensorFile stored = load_safetensors(file);
+    const auto known = stored.metadata.find("trained by");
+    const std::string was = known == stored.metadata.end() ? "something else" : known->second;
+    if (was != origin)
+      throw std::runtime_error(concat(file.string(), ": a starting network trained by ", was,
+                                      ", expected ", origin, "; delete the file to train anew"));
+    backbone->load_state_dict(stored.tensors);
     return 0;
   }
   const double seconds = seconds_of([&] { train_starting_network(backbone, dataset, options); });
   std::filesystem::create_directories(file.parent_path());
-  save_safetensors(file, {.tensors = backbone->state_dict(), .metadata = {}});
+  save_safetensors(file, {.tensors = backbone->state_dict(), .metadata = {{"trained by", origin}}});
   return seconds;
 }
 

@@ -15,7 +15,7 @@
 #include "detection/proposals/proposal_cache.h"
 #include "detection/proposals/proposals.h"
 #include "detection/training/alternating.h"
-#include "detection/training/fast_rcnn_presets.h"
+#include "detection/training/faster_rcnn_presets.h"
 #include "detection/training/propose.h"
 #include "detection/training/region_task.h"
 
@@ -59,17 +59,14 @@ int main(int argc, char** argv) {
     // 2. Anchors of three sides and three ratios in every cell of the map, and who they are for.
     const RegionTask task(out.parent_path() / "region_task",
                           quick ? RegionTaskOptions::quick() : RegionTaskOptions{});
-    FasterRcnnOptions options;
-    options.rpn.anchors = {ratio_box_sizes({20, 32, 48}, {0.5, 1, 2}), 8};
-    options.rpn.channels = 128;
-    options.rpn.matcher = {.positive = Scalar(positive), .negative = Scalar(negative)};
-    options.rpn.sampling.size = 128;
-    options.rpn.box_weight = 5;
-    options.rpn.train_before_nms = 1000, options.rpn.train_proposals = 200;
-    options.rpn.test_before_nms = 600, options.rpn.test_proposals = 100;
-    FastRcnnPreset preset = fast_rcnn_preset("narrow", task.num_classes());  // lesson 09's
-    preset.model.regions.negative_low = 0;
-    options.fast_rcnn = preset.model;
+    FasterRcnnPreset preset = faster_rcnn_preset("narrow", task.num_classes());
+    preset.rpn.matcher = {.positive = Scalar(positive), .negative = Scalar(negative)};
+    preset.detector.iterations = iterations;
+    preset.detector.drop_at = iterations * 3 / 4;
+    preset.four_steps = {iterations / 2, iterations * 7 / 10, iterations * 2 / 5,
+                         iterations * 2 / 5};
+    const FastRcnnPreset& detector = preset.detector;  // lesson 09's
+    const FasterRcnnOptions options = preset.model();
     const auto start = [&] {
       const auto backbone = task.backbone();
       backbone->freeze_through("conv1_2");
@@ -83,17 +80,6 @@ int main(int argc, char** argv) {
                 << anchor_states(assignment, options.rpn.matcher.positive).to_string() << "\n";
 
     // 3. Training, both parts at once, and in four steps.
-    const TrainerOptions training{.iterations = iterations,
-                                  .batch_size = 2,
-                                  .seed = program.seed(),
-                                  .schedule =
-                                      [preset](std::int64_t n) mutable {
-                                        preset.iterations = n;
-                                        preset.drop_at = n * 3 / 4;
-                                        return preset.schedule();
-                                      },
-                                  .clip_norm = preset.clip_norm,
-                                  .checkpoint_every = 0};
     const std::vector<Target> truths = targets_of(task.val);
     const std::vector<std::int64_t> limits{5, 10, 20, 50, 100, 200, 300};
     std::vector<Series> recall;
@@ -129,20 +115,21 @@ int main(int argc, char** argv) {
       image_grid(found, {}, {.columns = 4}).write_png(out / concat("images/found_", name, ".png"));
     };
     if (scheme != "4-step") {
-      nn::SGD optimizer(*joint, preset.sgd);
+      nn::SGD optimizer(*joint, detector.sgd);
+      TrainerOptions training = detector.training();
+      training.seed = program.seed();
+      training.checkpoint_every = 0;
       const TrainingSummary summary =
-          train(*joint, optimizer, task.train_scenes, preset.augmentation(), {}, training);
+          train(*joint, optimizer, task.train_scenes, detector.augmentation(), {}, training);
       measure("joint", *joint, summary.seconds);
     }
     if (scheme != "joint") {
-      const std::int64_t n = iterations;
       manual_seed(program.seed());
+      AlternatingOptions alternating = preset.alternating();
+      alternating.training.seed = program.seed();
+      alternating.training.checkpoint_every = 0;
       const AlternatingResult result =
-          train_alternating(start, task.train_scenes, preset.augmentation(), {},
-                            {.model = options,
-                             .sgd = preset.sgd,
-                             .training = training,
-                             .iterations = {n / 2, n * 7 / 10, n * 2 / 5, n * 2 / 5}});
+          train_alternating(start, task.train_scenes, detector.augmentation(), {}, alternating);
       for (const AlternatingStep& step : result.steps)
         std::printf("%s: %lld steps, %.0f s, and %.0f s of proposals\n", step.name.c_str(),
                     static_cast<long long>(step.training.iterations), step.training.seconds,

@@ -11,7 +11,7 @@
 #include "core/random.h"
 #include "detection/models/faster_rcnn.h"
 #include "detection/training/alternating.h"
-#include "detection/training/fast_rcnn_presets.h"
+#include "detection/training/faster_rcnn_presets.h"
 #include "detection/training/propose.h"
 #include "tutorials/reproduce/lab.h"
 
@@ -31,19 +31,10 @@ struct FasterRecipe {
   }
 };
 
-/// Lesson 12's. Scenes show things of 20 to 64 px: three sides, three ratios, on a map of stride 8.
 FasterRcnnOptions faster_options(Lab& lab, const FasterRecipe& recipe) {
-  FasterRcnnOptions options;
-  options.rpn.anchors = {.sizes = ratio_box_sizes({20, 32, 48}, {0.5, 1, 2}), .stride_px = 8};
-  options.rpn.channels = 128;
-  options.rpn.matcher = {.positive = recipe.positive, .negative = recipe.negative};
-  options.rpn.sampling.size = 128;
-  options.rpn.box_weight = 5;
-  options.rpn.train_before_nms = 1000, options.rpn.train_proposals = 200;
-  options.rpn.test_before_nms = 600, options.rpn.test_proposals = 100;
-  options.fast_rcnn = fast_rcnn_preset("narrow", lab.task().num_classes()).model;
-  options.fast_rcnn.regions.negative_low = 0;
-  return options;
+  FasterRcnnPreset preset = faster_rcnn_preset("narrow", lab.task().num_classes());
+  preset.rpn.matcher = {.positive = recipe.positive, .negative = recipe.negative};
+  return preset.model();
 }
 
 std::shared_ptr<Backbone> starting_backbone(Lab& lab) {
@@ -115,27 +106,23 @@ void reproduce_proposals(Lab& lab) {
   const auto no_band =
       faster_rcnn(lab, "faster_rcnn-no_band", {.negative = FasterRecipe{}.positive});
   // The 4-step scheme, each step half as long as the joint training.
-  const auto four_steps =
-      lab.by_seed("faster_rcnn-four_steps", concat(settings_of(lab, {}), ", steps of a half"),
-                  [&](std::uint64_t seed) {
-                    manual_seed(seed);
-                    const std::int64_t half = std::max<std::int64_t>(1, lab.options().steps / 2);
-                    FastRcnnPreset preset = fast_rcnn_preset("narrow", lab.task().num_classes());
-                    preset.iterations = half;
-                    preset.drop_at = half * 3 / 4;
-                    AlternatingOptions options{.model = faster_options(lab, {}),
-                                               .sgd = preset.sgd,
-                                               .training = preset.training(),
-                                               .iterations = {half, half, half, half}};
-                    options.training.seed = seed;
-                    options.training.checkpoint_every = 0;
-                    const AlternatingResult trained =
-                        train_alternating([&] { return starting_backbone(lab); },
-                                          lab.task().train_scenes, random_flip(), {}, options);
-                    Result result = lab.measure(*trained.model, lab.task().val_scenes);
-                    result.values["seconds"] = trained.seconds();
-                    return result;
-                  });
+  const auto four_steps = lab.by_seed(
+      "faster_rcnn-four_steps", concat(settings_of(lab, {}), ", steps of a half"),
+      [&](std::uint64_t seed) {
+        manual_seed(seed);
+        const std::int64_t half = std::max<std::int64_t>(1, lab.options().steps / 2);
+        FasterRcnnPreset preset = faster_rcnn_preset("narrow", lab.task().num_classes());
+        preset.four_steps = {half, half, half, half};
+        AlternatingOptions options = preset.alternating();
+        options.training.seed = seed;
+        options.training.checkpoint_every = 0;
+        const AlternatingResult trained =
+            train_alternating([&] { return starting_backbone(lab); }, lab.task().train_scenes,
+                              random_flip(), {}, options);
+        Result result = lab.measure(*trained.model, lab.task().val_scenes);
+        result.values["seconds"] = trained.seconds();
+        return result;
+      });
   const auto fast = lab.fast_rcnn("fast_rcnn", {});
   const auto searched = lab.store().get("proposals-search", lab.common_settings(), [&] {
     return Result{{},
