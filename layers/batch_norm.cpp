@@ -1,6 +1,7 @@
 #include "layers/batch_norm.h"
 
 #include <cmath>
+#include <vector>
 
 #include "core/autograd.h"
 #include "layers/kernels/batch_moments.h"
@@ -11,18 +12,18 @@ namespace {
 
 using kernels::Affine, kernels::ChannelSums, kernels::channel_sums, kernels::rows_per_block;
 
-/// Both backwards. The activation's mask is found again from x, which is read anyway, so that y
-/// need not be kept or read.
-void backward(const Tensor& dy, const Tensor& x, const Affine& affine, GradSlot* dx, GradSlot* dw,
-              GradSlot* db, bool batch_statistics, Activation activation, std::int64_t rows,
-              std::int64_t channels) {
+/// Both backwards. `seen` leads from x to what the activation was applied to: its mask is found again
+/// from x, which is read anyway, so that y need not be kept or read.
+void backward(const Tensor& dy, const Tensor& x, const kernels::ChannelAffine& seen,
+              const Affine& affine, GradSlot* dx, GradSlot* dw, GradSlot* db, bool batch_statistics,
+              Activation activation, std::int64_t rows, std::int64_t channels) {
   const Scalar *g = dy.data().data(), *in = x.data().data();
   ChannelSums sums;
   if (dw || db || (dx && batch_statistics)) {
     sums = channel_sums(
         rows, channels, [&](std::int64_t row, std::int64_t count, Scalar* first, Scalar* second) {
-          kernels::gradient_sums(activation, in + row * channels, g + row * channels,
-                                 affine.pointers(), count, channels, first, second);
+          kernels::gradient_sums(activation, in + row * channels, g + row * channels, seen, count,
+                                 channels, first, second);
         });
     kernels::weight_gradients(sums, affine, dw, db);
   }
@@ -33,9 +34,9 @@ void backward(const Tensor& dy, const Tensor& x, const Affine& affine, GradSlot*
   parallel_for(rows, rows_per_block(channels),
                [&, out = out, beta = beta](std::int64_t begin, std::int64_t end) {
                  const std::int64_t i = begin * channels;
-                 kernels::affine_backward(activation, in + i, g + i, affine.pointers(),
-                                          terms.a.data(), terms.b.data(), terms.d.data(),
-                                          end - begin, channels, beta, out + i);
+                 kernels::affine_backward(activation, in + i, g + i, seen, terms.a.data(),
+                                          terms.b.data(), terms.d.data(), end - begin, channels,
+                                          beta, out + i);
                });
 }
 
@@ -61,12 +62,23 @@ Tensor normalize(const char* op, const Tensor& x, const Tensor& weight, const Te
                             channels, out + begin * channels);
   });
 
+  if (!batch_statistics && !weight.requires_grad())
+    // Nothing asks for x. The mask can be found from y, which the next layer keeps anyway; without
+    // an activation there is none, and dy stands in for what is multiplied by 0.
+    return from_op(
+        op, y, {x, weight, bias},
+        [y = activation == Activation::none ? Tensor() : y.detach(), affine = std::move(affine),
+         dx = x.grad_slot(), db = bias.grad_slot(), activation, rows, channels](const Tensor& dy) {
+          const std::vector<Scalar> one(affine.scale.size(), 1), zero(affine.scale.size(), 0);
+          backward(dy, y.defined() ? y : dy, {one.data(), zero.data(), affine.mean.data()}, affine,
+                   dx.get(), nullptr, db.get(), false, activation, rows, channels);
+        });
   return from_op(
       op, y, {x, weight, bias},
       [x = x.detach(), affine = std::move(affine), dx = x.grad_slot(), dw = weight.grad_slot(),
        db = bias.grad_slot(), batch_statistics, activation, rows, channels](const Tensor& dy) {
-        backward(dy, x, affine, dx.get(), dw.get(), db.get(), batch_statistics, activation, rows,
-                 channels);
+        backward(dy, x, affine.pointers(), affine, dx.get(), dw.get(), db.get(), batch_statistics,
+                 activation, rows, channels);
       });
 }
 

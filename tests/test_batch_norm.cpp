@@ -100,6 +100,11 @@ TEST_CASE("batch_norm gradient", "[batch_norm][gradcheck]") {
             return batch_norm_frozen(in[0], in[1], in[2], mean, var, {.activation = activation});
           },
           {x, w, b});
+      check_gradients(
+          [&](const auto& in) {
+            return batch_norm_frozen(in[0], w, in[1], mean, var, {.activation = activation});
+          },
+          {x, b});
     }
   }
 }

@@ -135,4 +135,15 @@ TEST_CASE("ops keep what their backward reads, and nothing else", "[memory]") {
           return conv2d_batch_norm(Tensor({1, 10, 10, 16}), depthwise, gamma, b, mean, var,
                                    {.padding = 1, .groups = 16}, {});
         }) == 3200);
+  // Batch norm with fixed statistics: x for dgamma, else y at most.
+  const Tensor fixed = Tensor::ones({16});
+  for (const Activation activation : {Activation::none, Activation::relu}) {
+    const auto frozen = [&](const Tensor& weight) {
+      return kept([&] {
+        return batch_norm_frozen(Tensor({100, 16}), weight, b, mean, var,
+                                 {.activation = activation});
+      });
+    };
+    CHECK(frozen(gamma) - frozen(fixed) >= 1600);
+  }
 }
