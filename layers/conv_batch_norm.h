@@ -5,6 +5,15 @@
 
 namespace boxgrad {
 
+/// A convolution without bias and the batch norm behind it.
+struct ConvNormArguments {
+  Tensor weight;                     ///< [KH, KW, C_in / groups, C_out]
+  Tensor gamma, beta;                ///< [C_out]
+  Tensor running_mean, running_var;  ///< [C_out], moved as batch_norm does
+  Conv2dOptions conv;                ///< its bias and activation are ignored
+  BatchNormOptions norm;
+};
+
 /// Convolution and batch norm in one op: exactly batch_norm(conv2d(x, weight), ...), in fewer
 /// passes over memory. What counts is a block of rows (positions) of z = x * w that is in cache
 /// anyway:

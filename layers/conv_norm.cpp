@@ -5,7 +5,7 @@
 
 #include "core/check.h"
 #include "core/ops.h"
-#include "layers/conv_batch_norm.h"
+#include "layers/separable_batch_norm.h"
 
 namespace boxgrad::nn {
 
@@ -25,18 +25,28 @@ ConvNorm::ConvNorm(std::int64_t in_channels, std::int64_t out_channels, PerAxis 
           "conv", std::make_shared<Conv2d>(in_channels, out_channels, kernel, without_tail(conv)))),
       norm_(add_module("norm", std::make_shared<BatchNorm2d>(out_channels, norm))) {}
 
-Tensor ConvNorm::forward(const Tensor& x) {
+std::optional<ConvNormArguments> ConvNorm::in_training() const {
   const auto* conv = dynamic_cast<const Conv2d*>(&conv_.module());
   const auto* norm = dynamic_cast<const BatchNorm2d*>(&norm_.module());
-  if (conv == nullptr || conv->bias.defined() || norm == nullptr || OutputTap::wants("conv") ||
-      OutputTap::wants("norm"))
-    return norm_(conv_(x));
-  const ConvShape shape = conv_shape(x.shape(), conv->weight.shape(), conv->options);
-  if (norm->uses_batch_statistics())
-    return conv2d_batch_norm_fuses(shape, conv->options)
-               ? conv2d_batch_norm(x, conv->weight, norm->weight, norm->bias, norm->running_mean,
-                                   norm->running_var, conv->options, norm->options())
+  if (conv == nullptr || conv->bias.defined() || norm == nullptr || !norm->uses_batch_statistics())
+    return {};
+  return ConvNormArguments{conv->weight,      norm->weight,  norm->bias,     norm->running_mean,
+                           norm->running_var, conv->options, norm->options()};
+}
+
+Tensor ConvNorm::forward(const Tensor& x) {
+  if (OutputTap::wants("conv") || OutputTap::wants("norm")) return norm_(conv_(x));
+  if (const auto a = in_training()) {
+    const ConvShape shape = conv_shape(x.shape(), a->weight.shape(), a->conv);
+    return conv2d_batch_norm_fuses(shape, a->conv)
+               ? conv2d_batch_norm(x, a->weight, a->gamma, a->beta, a->running_mean, a->running_var,
+                                   a->conv, a->norm)
                : norm_(conv_(x));
+  }
+  const auto* conv = dynamic_cast<const Conv2d*>(&conv_.module());
+  const auto* norm = dynamic_cast<const BatchNorm2d*>(&norm_.module());
+  if (conv == nullptr || conv->bias.defined() || norm == nullptr) return norm_(conv_(x));
+  const ConvShape shape = conv_shape(x.shape(), conv->weight.shape(), conv->options);
   // Wide filters are as costly to scale as an image or two is to convolve; in evaluation mode,
   // with Winograd, they would have to be transformed anew, too: fold_batch_norms() is for that.
   if (!is_training() && !conv_algorithm_covers(ConvAlgorithm::depthwise, shape))
@@ -60,6 +70,19 @@ std::shared_ptr<Conv2d> ConvNorm::folded() const {
   Conv2dOptions options = conv.options;
   options.activation = norm.options().activation;
   return std::make_shared<Conv2d>(std::move(weight), std::move(bias), options);
+}
+
+Tensor separable(const Tensor& x, const Child& depthwise, const Child& pointwise) {
+  const auto fusible = [](const Child& child) -> std::optional<ConvNormArguments> {
+    for (const char* below : {"", ".conv", ".norm"})
+      if (OutputTap::wants(child.name() + below)) return {};
+    const auto* conv_norm = dynamic_cast<const ConvNorm*>(&child.module());
+    return conv_norm == nullptr ? std::nullopt : conv_norm->in_training();
+  };
+  const auto first = fusible(depthwise), second = fusible(pointwise);
+  if (first && second && separable_batch_norm_fuses(x.shape(), *first, *second))
+    return separable_batch_norm(x, *first, *second);
+  return pointwise(depthwise(x));
 }
 
 std::shared_ptr<Module> make_conv(std::int64_t in_channels, std::int64_t out_channels,

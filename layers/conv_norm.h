@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "layers/batch_norm.h"
 #include "layers/conv.h"
+#include "layers/conv_batch_norm.h"
 #include "layers/module.h"
 
 namespace boxgrad::nn {
@@ -30,6 +32,10 @@ class ConvNorm : public Module {
   /// what is between them.
   Tensor forward(const Tensor& x) override;
 
+  /// What conv2d_batch_norm() takes, if this module is in training with the batch's statistics and
+  /// no child was replaced.
+  std::optional<ConvNormArguments> in_training() const;
+
   /// One convolution with a bias and the activation that computes what this module computes in
   /// evaluation mode: fold_batch_norm() of both.
   std::shared_ptr<Conv2d> folded() const;
@@ -39,6 +45,11 @@ class ConvNorm : public Module {
 
   Child conv_, norm_;
 };
+
+/// pointwise(depthwise(x)) for two children of the module that is running: one op, in fewer passes
+/// over memory (separable_batch_norm.h), where both are ConvNorms in training that it covers and no
+/// OutputTap asks for one of them or for what is in it.
+Tensor separable(const Tensor& x, const Child& depthwise, const Child& pointwise);
 
 /// What stands between a convolution's sums and its activation.
 enum class ConvTail {

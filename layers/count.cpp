@@ -16,6 +16,11 @@ std::int64_t op_multiply_adds(const OpObserver::Op& op) {
   if (name == "conv2d" || name == "conv2d_batch_norm" || name == "linear") {
     const Tensor& weight = op.inputs.at(1);  // the output channels are its last axis
     per_output = weight.numel() / std::max<std::int64_t>(weight.size(-1), 1);
+  } else if (name == "separable_batch_norm") {
+    // Each position of the output takes every weight once.
+    const Tensor &depthwise = op.inputs.at(1), &pointwise = op.inputs.at(2);
+    return checked_mul(op.output.numel() / std::max<std::int64_t>(op.output.size(-1), 1),
+                       depthwise.numel() + pointwise.numel(), "count_layers: multiply-adds");
   } else if (name == "matmul") {
     per_output = op.inputs.at(0).size(-1);
   }

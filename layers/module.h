@@ -35,6 +35,7 @@ class Child {
   Tensor operator()(const Tensor& x) const;
   /// Throws std::logic_error for a Child that no add_module() returned.
   Module& module() const;
+  const std::string& name() const { return place_->name; }
   /// The module as the type that is expected there; throws std::logic_error
   /// when it is another.
   template <class M>

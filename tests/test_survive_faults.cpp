@@ -251,8 +251,9 @@ TEST_CASE("a weight that is not finite is traced to its layer and is never saved
       }
       // "backbone.stem.conv.weight": the layer, or the one above when it is fused with its norm.
       std::string layer = name.substr(0, name.find_last_of('.'));
-      if (message.find("conv2d_batch_norm") != std::string::npos)
-        layer = layer.substr(0, layer.find_last_of('.'));
+      for (const char* fused : {"_batch_norm", "separable_batch_norm"})
+        if (message.find(fused) != std::string::npos)
+          layer = layer.substr(0, layer.find_last_of('.'));
       CHECK_THAT(message, Catch::Contains(concat("in module \"", layer)) &&
                               Catch::Contains("was not finite already") &&
                               Catch::Contains("Images of the batch: toy/"));

@@ -28,7 +28,7 @@ class SeparableBlock : public nn::Module {
  public:
   SeparableBlock(std::int64_t in_channels, std::int64_t out_channels,
                  const SeparableBlockOptions& options);
-  Tensor forward(const Tensor& x) override { return pointwise_(depthwise_(x)); }
+  Tensor forward(const Tensor& x) override { return nn::separable(x, depthwise_, pointwise_); }
 
  private:
   nn::Child depthwise_, pointwise_;
