@@ -1,5 +1,7 @@
 #include "layers/kernels/channel_norm.h"
 
+#include <algorithm>
+
 #include "layers/kernels/simd.h"
 
 namespace boxgrad::kernels {
@@ -42,16 +44,29 @@ void dispatch(Activation activation, F f) {
   }
 }
 
-/// Two rows at a time into two pairs of sums, so that an addition need not wait for the last one.
+/// Rows that are walked together, column by column: as many streams as a CPU can fetch ahead of.
+constexpr std::int64_t kBand = 8;
+
+/// body(begin, end) for bands of the rows.
+template <class F>
+void for_each_band(std::int64_t rows, F body) {
+  for (std::int64_t begin = 0; begin < rows; begin += kBand)
+    body(begin, std::min(begin + kBand, rows));
+}
+
+/// Adds `terms` of rows begin..end-1 to two sums; two rows at a time into two pairs of registers, so
+/// that an addition need not wait for the last one.
 template <class V, class F>
-void column_sums(std::int64_t rows, Scalar* first, Scalar* second, F terms) {
-  V a0{}, a1{}, b0{}, b1{};
-  std::int64_t row = 0;
-  for (; row + 2 <= rows; row += 2) {
+void add_terms(std::int64_t begin, std::int64_t end, Scalar* first, Scalar* second, F terms) {
+  V a0, a1{}, b0, b1{};
+  load(a0, first);
+  load(b0, second);
+  std::int64_t row = begin;
+  for (; row + 2 <= end; row += 2) {
     terms(row, a0, b0);
     terms(row + 1, a1, b1);
   }
-  if (row < rows) terms(row, a0, b0);
+  if (row < end) terms(row, a0, b0);
   store(first, V(a0 + a1));
   store(second, V(b0 + b1));
 }
@@ -60,15 +75,19 @@ void column_sums(std::int64_t rows, Scalar* first, Scalar* second, F terms) {
 
 void moment_sums(const Scalar* x, const Scalar* origin, std::int64_t rows, std::int64_t channels,
                  Scalar* first, Scalar* second) {
-  for_each_vector(channels, [&]<class V>(std::int64_t c) {
-    V zero_point;
-    load(zero_point, origin + c);
-    column_sums<V>(rows, first + c, second + c, [&](std::int64_t row, V& a, V& b) {
-      V v;
-      load(v, x + row * channels + c);
-      v -= zero_point;
-      a += v;
-      b += v * v;
+  std::fill_n(first, channels, Scalar{0});
+  std::fill_n(second, channels, Scalar{0});
+  for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
+    for_each_vector(channels, [&]<class V>(std::int64_t c) {
+      V zero_point;
+      load(zero_point, origin + c);
+      add_terms<V>(begin, end, first + c, second + c, [&](std::int64_t row, V& a, V& b) {
+        V v;
+        load(v, x + row * channels + c);
+        v -= zero_point;
+        a += v;
+        b += v * v;
+      });
     });
   });
 }
@@ -76,17 +95,19 @@ void moment_sums(const Scalar* x, const Scalar* origin, std::int64_t rows, std::
 void affine_forward(Activation activation, const Scalar* x, const ChannelAffine& affine,
                     std::int64_t rows, std::int64_t channels, Scalar* y) {
   dispatch(activation, [&]<Activation A>() {
-    for_each_vector(channels, [&]<class V>(std::int64_t c) {
-      V scale, shift;
-      load(scale, affine.scale + c);
-      load(shift, affine.shift + c);
-      for (std::int64_t row = 0; row < rows; ++row) {
-        V z;
-        load(z, x + row * channels + c);
-        z = z * scale + shift;
-        activate<A>(z);
-        store(y + row * channels + c, z);
-      }
+    for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
+      for_each_vector(channels, [&]<class V>(std::int64_t c) {
+        V scale, shift;
+        load(scale, affine.scale + c);
+        load(shift, affine.shift + c);
+        for (std::int64_t row = begin; row < end; ++row) {
+          V z;
+          load(z, x + row * channels + c);
+          z = z * scale + shift;
+          activate<A>(z);
+          store(y + row * channels + c, z);
+        }
+      });
     });
   });
 }
@@ -94,19 +115,23 @@ void affine_forward(Activation activation, const Scalar* x, const ChannelAffine&
 void gradient_sums(Activation activation, const Scalar* x, const Scalar* dy,
                    const ChannelAffine& affine, std::int64_t rows, std::int64_t channels,
                    Scalar* first, Scalar* second) {
+  std::fill_n(first, channels, Scalar{0});
+  std::fill_n(second, channels, Scalar{0});
   dispatch(activation, [&]<Activation A>() {
-    for_each_vector(channels, [&]<class V>(std::int64_t c) {
-      V scale, shift, mean;
-      load(scale, affine.scale + c);
-      load(shift, affine.shift + c);
-      load(mean, affine.mean + c);
-      column_sums<V>(rows, first + c, second + c, [&](std::int64_t row, V& a, V& b) {
-        V v, g;
-        load(v, x + row * channels + c);
-        load(g, dy + row * channels + c);
-        mask<A>(g, V(v * scale + shift));
-        a += g;
-        b += g * (v - mean);
+    for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
+      for_each_vector(channels, [&]<class V>(std::int64_t c) {
+        V scale, shift, mean;
+        load(scale, affine.scale + c);
+        load(shift, affine.shift + c);
+        load(mean, affine.mean + c);
+        add_terms<V>(begin, end, first + c, second + c, [&](std::int64_t row, V& a, V& b) {
+          V v, g;
+          load(v, x + row * channels + c);
+          load(g, dy + row * channels + c);
+          mask<A>(g, V(v * scale + shift));
+          a += g;
+          b += g * (v - mean);
+        });
       });
     });
   });
@@ -116,27 +141,29 @@ void affine_backward(Activation activation, const Scalar* x, const Scalar* dy,
                      const ChannelAffine& affine, const Scalar* a, const Scalar* b, const Scalar* d,
                      std::int64_t rows, std::int64_t channels, Scalar beta, Scalar* dx) {
   dispatch(activation, [&]<Activation A>() {
-    for_each_vector(channels, [&]<class V>(std::int64_t c) {
-      V scale, shift, va, vb, vd;
-      load(scale, affine.scale + c);
-      load(shift, affine.shift + c);
-      load(va, a + c);
-      load(vb, b + c);
-      load(vd, d + c);
-      for (std::int64_t row = 0; row < rows; ++row) {
-        const std::int64_t i = row * channels + c;
-        V v, g;
-        load(v, x + i);
-        load(g, dy + i);
-        mask<A>(g, V(v * scale + shift));
-        V result = va * g + (vb * v + vd);
-        if (beta != 0) {
-          V before;
-          load(before, dx + i);
-          result += before;
+    for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
+      for_each_vector(channels, [&]<class V>(std::int64_t c) {
+        V scale, shift, va, vb, vd;
+        load(scale, affine.scale + c);
+        load(shift, affine.shift + c);
+        load(va, a + c);
+        load(vb, b + c);
+        load(vd, d + c);
+        for (std::int64_t row = begin; row < end; ++row) {
+          const std::int64_t i = row * channels + c;
+          V v, g;
+          load(v, x + i);
+          load(g, dy + i);
+          mask<A>(g, V(v * scale + shift));
+          V result = va * g + (vb * v + vd);
+          if (beta != 0) {
+            V before;
+            load(before, dx + i);
+            result += before;
+          }
+          store(dx + i, result);
         }
-        store(dx + i, result);
-      }
+      });
     });
   });
 }
