@@ -51,7 +51,9 @@ Tensor separable_batch_norm(const Tensor& x, const ConvNormArguments& depthwise,
   kernels::apply_norm(p, y.data().data());
 
   if (ops_are_observed())
-    remark_on_op("depthwise, batch norm applied as pointwise reads it: a map less in memory");
+    remark_on_op(
+        "separable: batch norm is applied when the product reads, so that no map lies between "
+        "them");
   return from_op(
       op, y,
       {x, depthwise.weight, pointwise.weight, depthwise.gamma, depthwise.beta, pointwise.gamma,

@@ -142,7 +142,9 @@ void pointwise_stage_gradients(const ConvNormStage& f, const InputGradient& term
   const RowProduct multiply(s.in_c, s.out_c, f.weight.data().data(), true);
   const std::int64_t rows = s.out_pixels(), block = product_rows(s, multiply), size = s.weights();
   const bool by_parts = dw && rows >= 16 * s.in_c, at_once = dw && !by_parts;
-  const std::int64_t per_part = by_parts ? ((rows + 7) / 8 + block - 1) / block * block : block;
+  const std::int64_t sum_rows = rows_per_block(s.out_c);
+  const std::int64_t per_part =
+      by_parts ? ((rows + 7) / 8 + sum_rows - 1) / sum_rows * sum_rows : block;
   const std::int64_t parts = (rows + per_part - 1) / per_part;
   Scratch partial(by_parts ? parts * size : 0), whole_dz(at_once ? rows * s.out_c : 0);
   Scratch whole_x(at_once && x.pending ? rows * s.in_c : 0);

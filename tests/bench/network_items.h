@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,19 @@ inline void add_networks(std::vector<Item>& items) {
   for (const Input& input : {Input{"b8_224", 8, 224, 224}, Input{"b2_600x800", 2, 600, 800},
                              Input{"b1_224", 1, 224, 224}})
     add("vgg16_trunk", input, [] { return std::make_shared<detection::Vgg16>(); });
+  // What the depthwise and what the 1x1 convolutions take: a tap between them keeps them apart.
+  items.push_back({"mobilenet_v1_apart_b8_224", [] {
+                     Work work = network(std::make_shared<detection::MobileNetV1>(),
+                                         Tensor::randn({8, 224, 224, 3}));
+                     std::vector<std::string> between;
+                     for (int block = 1; block <= 13; ++block)
+                       between.push_back(concat("block", block, ".depthwise"));
+                     work.forward_backward = [step = work.forward_backward, between] {
+                       const nn::OutputTap tap(between);
+                       step();
+                     };
+                     return work;
+                   }});
   items.push_back({"mobilenet_v1_prepared_b1_224", [] {
                      return prepared(std::make_shared<detection::MobileNetV1>(),
                                      Tensor::randn({1, 224, 224, 3}));
