@@ -16,6 +16,7 @@
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
 #include "detection/coco_evaluation.h"
+#include "detection/training/augmentation_sheet.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/memory_estimate.h"
 #include "detection/training/run_folder.h"
@@ -26,6 +27,8 @@ namespace boxgrad::detection {
 namespace {
 
 using Path = std::filesystem::path;
+
+constexpr const char* kAugmented = "images/augmented.png";
 
 struct TrainSettings {
   std::string model, data, train_split, val_split;
@@ -146,6 +149,8 @@ void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
   Report report(trained.spec.model, "figures on " + split);
   add_run_sections(report, result, asked, out);
   report.section("What it learned from").picture({"images/photos.png", "Photos and their boxes."});
+  report.picture(
+      {kAugmented, "Left as they are, then as a training sees them: the boxes must follow."});
   report.section("Settings").preformatted(read_text_file(out / kConfigFile, 1 << 24));
   report.write(out / "index.html");
 }
@@ -216,6 +221,11 @@ void train_run(const Program& program, const TrainSettings& settings) {
                                val_set != nullptr ? recipe.validation_batch() : 0)
                    .text()
             << "\n"
+            << std::flush;
+
+  std::filesystem::create_directories(out / "images");
+  augmentation_sheet(*photos, recipe.augmentation(), recipe.seed()).write_png(out / kAugmented);
+  std::cout << "what augmentation does to them: " << (out / kAugmented).string() << "\n"
             << std::flush;
 
   double best = resume ? best_so_far(checkpoint->log) : -1;

@@ -32,6 +32,10 @@ void check_recipe(const DenseRecipe& r) {
 
 }  // namespace
 
+Transform DenseRecipe::augmentation() const {
+  return photo_augmentation(vertical_flips, crop_chance, brightness, contrast);
+}
+
 Preparation dense_preparation(const DenseRecipe& recipe, const Dataset& train) {
   return photo_preparation(train, recipe.longer_px, 32);
 }
@@ -107,9 +111,8 @@ TrainingSummary train_dense_detector(Detector& detector, const DenseRecipe& reci
                        ", \"trunk_rate\": ", recipe.trunk_rate, ", \"seed\": ", recipe.seed,
                        ", \"images\": ", train_set.size(), "}"),
       .on_validation = on_validation};
-  const Transform augmentation = photo_augmentation(recipe.vertical_flips, recipe.crop_chance,
-                                                    recipe.brightness, recipe.contrast);
-  return train(detector, optimizer, photos, augmentation, preparation, options, validation);
+  return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
+               validation);
 }
 
 }  // namespace boxgrad::detection

@@ -5,6 +5,7 @@
 
 #include "detection/data/dataset.h"
 #include "detection/data/preparation.h"
+#include "detection/data/transforms.h"
 #include "detection/models/detector_spec.h"
 #include "detection/training/trainer.h"
 
@@ -41,6 +42,9 @@ struct DenseRecipe {
   static DenseRecipe ssd_small() { return {}; }
   /// The subnets have no batch norm, and lose their ReLUs at the trunk's rate.
   static DenseRecipe retinanet() { return {.focal = true, .rate = 0.002, .trunk_rate = 5}; }
+
+  /// What is done to the photos in training.
+  Transform augmentation() const;
 };
 
 /// Size and colours: mean and deviation of the pixels of up to fifty pictures, per channel.

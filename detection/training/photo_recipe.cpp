@@ -125,6 +125,9 @@ std::int64_t PhotoRecipe::validation_batch() const {
   const auto* region = std::get_if<RegionRecipe>(&settings);
   return region != nullptr ? region->validation_batch() : TrainerOptions().validation_batch;
 }
+Transform PhotoRecipe::augmentation() const {
+  return with(*this, [](const auto& r) { return r.augmentation(); });
+}
 int PhotoRecipe::longer_px() const {
   return with(*this, [](const auto& r) { return r.longer_px; });
 }

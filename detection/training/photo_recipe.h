@@ -42,6 +42,8 @@ struct PhotoRecipe {
   std::int64_t batch_size() const;
   int longer_px() const;
   std::int64_t validation_batch() const;
+  /// What is done to the photos in training.
+  Transform augmentation() const;
 };
 
 /// All settings of a recipe as JSON; keys as the fields are called.

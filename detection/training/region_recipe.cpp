@@ -23,6 +23,8 @@ void check_recipe(const RegionRecipe& r) {
 
 }  // namespace
 
+Transform RegionRecipe::augmentation() const { return random_flips(vertical_flips); }
+
 Preparation region_preparation(const RegionRecipe& recipe, const Dataset& train) {
   check_recipe(recipe);
   return photo_preparation(train, recipe.longer_px, 2 * static_cast<int>(kStride));
@@ -100,8 +102,8 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
                        ", \"batch_size\": ", recipe.batch_size, ", \"rate\": ", recipe.rate,
                        ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}"),
       .on_validation = on_validation};
-  return train(detector, optimizer, photos, random_flips(recipe.vertical_flips), preparation,
-               options, validation);
+  return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
+               validation);
 }
 
 }  // namespace boxgrad::detection

@@ -8,6 +8,7 @@
 
 #include "detection/data/dataset.h"
 #include "detection/data/preparation.h"
+#include "detection/data/transforms.h"
 #include "detection/detector.h"
 #include "detection/models/detector_spec.h"
 #include "detection/models/fast_rcnn.h"
@@ -56,6 +57,9 @@ struct RegionRecipe {
   static RegionRecipe faster_rcnn() { return {}; }
   /// Selective search proposes far more of nothing than an RPN: more regions have to be looked at.
   static RegionRecipe fast_rcnn() { return {.own_proposals = false, .regions = 128}; }
+
+  /// What is done to the photos in training.
+  Transform augmentation() const;
 };
 
 /// Size and colours: mean and deviation of the pixels of up to fifty pictures, per channel.

@@ -30,6 +30,10 @@ void check_recipe(const SsdRecipe& r) {
 
 }  // namespace
 
+Transform SsdRecipe::augmentation() const {
+  return photo_augmentation(vertical_flips, crop_chance, brightness, contrast);
+}
+
 Preparation ssd_preparation(const SsdRecipe& recipe, const Dataset& train) {
   Preparation preparation = photo_preparation(train, recipe.longer_px, 32);
   if (!recipe.pretrained.empty()) preparation.batch.mean = preparation.batch.std = {.5, .5, .5};
@@ -116,9 +120,8 @@ TrainingSummary train_ssd_mobilenet(Detector& detector, const SsdRecipe& recipe,
                        ", \"rate\": ", recipe.rate, ", \"trunk_rate\": ", recipe.trunk_rate,
                        ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}"),
       .on_validation = on_validation};
-  const Transform augmentation = photo_augmentation(recipe.vertical_flips, recipe.crop_chance,
-                                                    recipe.brightness, recipe.contrast);
-  return train(detector, optimizer, photos, augmentation, preparation, options, validation);
+  return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
+               validation);
 }
 
 }  // namespace boxgrad::detection

@@ -7,6 +7,7 @@
 
 #include "detection/data/dataset.h"
 #include "detection/data/preparation.h"
+#include "detection/data/transforms.h"
 #include "detection/models/detector_spec.h"
 #include "detection/models/ssd.h"
 #include "detection/training/trainer.h"
@@ -47,6 +48,9 @@ struct SsdRecipe {
   double weight_decay = 0.01;
   double average_decay = 0.995;
   std::uint64_t seed = 0;
+
+  /// What is done to the photos in training.
+  Transform augmentation() const;
 };
 
 /// Size and colours. A pretrained trunk wants those that it learned with, (v / 255 - .5) / .5.

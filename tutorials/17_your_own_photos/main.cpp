@@ -9,6 +9,7 @@
 #include "detection/coco_evaluation.h"
 #include "detection/data/fashion_scenes.h"
 #include "detection/data/open_photos.h"
+#include "detection/training/augmentation_sheet.h"
 #include "detection/training/run_report.h"
 #include "detection/training/ssd_recipe.h"
 
@@ -87,6 +88,8 @@ int main(int argc, char** argv) {
     const auto val = open(settings, settings.val, names);
     std::filesystem::create_directories(out / "images");
     truth_sheet(*train, 12).write_png(out / "images/photos.png");
+    augmentation_sheet(*train, recipe.augmentation(), recipe.seed)
+        .write_png(out / "images/augmented.png");
 
     // 2. A network that fits it.
     const Preparation preparation = ssd_preparation(recipe, *train);
@@ -140,7 +143,8 @@ int main(int argc, char** argv) {
     Report report("Your own photos", settings.data.empty() ? "FashionScenes" : settings.data);
     add_run_sections(report, result, asked, out);
     report.section("What it learned from")
-        .picture({"images/photos.png", "Photos and their boxes."});
+        .picture({"images/photos.png", "Photos and their boxes."})
+        .picture({"images/augmented.png", "As they are, and as the training sees them."});
     report.write(out / "index.html");
     std::cout << "pictures: " << (out / "index.html").string() << "\n";
   });
