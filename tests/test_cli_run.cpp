@@ -116,9 +116,10 @@ TEST_CASE("train, eval, detect, compress, info: every model on a small folder", 
                Catch::Contains("train: 6 images, 12 boxes of 2 classes: green 6, red 6") &&
                    Catch::Contains("memory: about ") && Catch::Contains("4 steps of 2 photos") &&
                    Catch::Contains("on val: AP "));
-    for (const char* file : {"config.json", "model.safetensors", "best.safetensors", "log.csv",
-                             "log.jsonl", "metrics.json", "index.html", "images/photos.png", "images/augmented.png",
-                             "checkpoint-4.json", "checkpoint-4.safetensors"})
+    for (const char* file :
+         {"config.json", "model.safetensors", "best.safetensors", "log.csv", "log.jsonl",
+          "metrics.json", "index.html", "images/photos.png", "images/augmented.png",
+          "checkpoint-4.json", "checkpoint-4.safetensors"})
       CHECK(fs::exists(run / file));
     CHECK(json_of(run / "config.json")["training"]["seed"] == 3);
 
