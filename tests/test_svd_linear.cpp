@@ -87,12 +87,27 @@ TEST_CASE("compress replaces Linears and says what that changed", "[svd_linear]"
     CHECK(change > 0);
     CHECK(change < 1);
     CHECK(nn::to_table(report).find("\n0 ") != std::string::npos);
+    for (const nn::CompressedLayer& row : report) {
+      CHECK(row.ms_before > 0);
+      CHECK(row.ms_after > 0);
+      // 128 inputs: their mean is within a fifth of the expected change.
+      CHECK(row.output_change == Approx(row.error()).epsilon(0.2));
+    }
   }
   SECTION("by rank, one layer") {
     const auto report = nn::compress(net, {.layers = "0", .t = 4});
     REQUIRE(report.size() == 1);
     CHECK(report[0].t == 4);
+    CHECK(report[0].output_change > 0);
     CHECK(dynamic_cast<nn::Linear*>(&net[1]) != nullptr);
+  }
+  SECTION("measuring is optional, and changes no random number") {
+    const Random random = default_random();
+    nn::compress(net, {.layers = "0", .t = 4});
+    CHECK(default_random() == random);
+    const auto report = nn::compress(net, {.layers = "1", .t = 4, .rows = 0});
+    CHECK(report[0].ms_before == 0);
+    CHECK(report[0].output_change == 0);
   }
   SECTION("errors leave the model as it was") {
     CHECK_THROWS_WITH(nn::compress(net, {.t = 12}),
