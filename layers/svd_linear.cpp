@@ -161,13 +161,12 @@ std::string to_table(const std::vector<CompressedLayer>& layers) {
       "    after  outputs by\n";
   char line[200];
   for (const CompressedLayer& l : layers) {
-    std::snprintf(line, sizeof line,
-                  "%-20s %6lld %6lld %5lld %7.4f %7.4f %12lld %12lld %8.3f %8.3f %11.4f\n",
-                  l.path.c_str(), static_cast<long long>(l.in), static_cast<long long>(l.out),
-                  static_cast<long long>(l.t), l.energy, l.error(),
-                  static_cast<long long>(l.parameters_before),
-                  static_cast<long long>(l.parameters_after), l.ms_before, l.ms_after,
-                  l.output_change);
+    std::snprintf(
+        line, sizeof line, "%-20s %6lld %6lld %5lld %7.4f %7.4f %12lld %12lld %8.3f %8.3f %11.4f\n",
+        l.path.c_str(), static_cast<long long>(l.in), static_cast<long long>(l.out),
+        static_cast<long long>(l.t), l.energy, l.error(),
+        static_cast<long long>(l.parameters_before), static_cast<long long>(l.parameters_after),
+        l.ms_before, l.ms_after, l.output_change);
     text += line;
   }
   return text;
