@@ -109,6 +109,18 @@ TEST_CASE("separable_batch_norm equals its four ops", "[separable_batch_norm]") 
   check_same({1, 12, 11, 3}, 4, 3, {.stride = 2, .same_padding = true}, Activation::relu6);
 }
 
+TEST_CASE("separable_batch_norm of a single channel", "[separable_batch_norm]") {
+  // Here the 1x1 convolution could be taken for a depthwise one, which reads no pending map.
+  const auto pair = [] {
+    Pair one = make_pair({2, 9, 8, 1}, 1, 3, {.padding = 1}, Activation::relu);
+    one.pointwise.conv.algorithm = ConvAlgorithm::pointwise;
+    return one;
+  };
+  const auto one = run(true, pair()), four = run(false, pair());
+  for (std::size_t i = 0; i < one.size(); ++i)
+    CHECK(relative_error(one[i], four[i]) < (sizeof(Scalar) == 4 ? 1e-4 : 1e-11));
+}
+
 TEST_CASE("separable_batch_norm gradient", "[separable_batch_norm][gradcheck]") {
   for (const Shape& shape : {Shape{2, 3, 2, 2}, Shape{1, 8, 9, 2}}) {  // at once, in parts
     Random random(4);

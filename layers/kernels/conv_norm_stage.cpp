@@ -103,9 +103,10 @@ ConvNormStage convolve_and_measure(const char* op, const ConvShape& s, const Row
   const Scalar* w = a.weight.data().data();
   Scalar* z = f.z.data().data();
   std::vector<Scalar> origin(static_cast<std::size_t>(s.out_c));
-  const ChannelSums moments = conv_algorithm_covers(ConvAlgorithm::depthwise, s)
-                                  ? filter_and_sum(s, x.map, w, origin.data(), z)
-                                  : multiply_and_sum(s, x, w, origin.data(), z);
+  // With a single channel a 1x1 convolution is both; a pending x is read by products alone.
+  const bool depthwise = !x.pending && conv_algorithm_covers(ConvAlgorithm::depthwise, s);
+  const ChannelSums moments = depthwise ? filter_and_sum(s, x.map, w, origin.data(), z)
+                                        : multiply_and_sum(s, x, w, origin.data(), z);
   f.affine = batch_statistics(moments, origin.data(), s.out_pixels(), a.norm, a.running_mean,
                               a.running_var);
   f.affine.set_scale(a.gamma.data().data(), a.beta.data().data());
