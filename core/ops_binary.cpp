@@ -94,37 +94,42 @@ Tensor sub(const Tensor& a, const Tensor& b) {
       });
 }
 
+// An operand is kept for the gradient of the other one.
 Tensor mul(const Tensor& a, const Tensor& b) {
   return from_op(
       "mul", map2("mul", a, b, [](Scalar x, Scalar y) { return x * y; }), {a, b},
-      [a = a.detach(), b = b.detach(), da = a.grad_slot(), db = b.grad_slot()](const Tensor& dy) {
-        const Scalar *g = dy.data().data(), *x = a.data().data(), *y = b.data().data();
+      [sa = a.shape(), sb = b.shape(), a = b.requires_grad() ? a.detach() : Tensor(),
+       b = a.requires_grad() ? b.detach() : Tensor(), da = a.grad_slot(),
+       db = b.grad_slot()](const Tensor& dy) {
+        const Scalar* g = dy.data().data();
+        const Scalar *x = db ? a.data().data() : nullptr, *y = da ? b.data().data() : nullptr;
         if (da)
-          accumulate_operand(
-              *da, 0, a.shape(), b.shape(),
-              [=](std::size_t i, std::size_t, std::size_t ib) { return g[i] * y[ib]; });
+          accumulate_operand(*da, 0, sa, sb, [=](std::size_t i, std::size_t, std::size_t ib) {
+            return g[i] * y[ib];
+          });
         if (db)
-          accumulate_operand(
-              *db, 1, a.shape(), b.shape(),
-              [=](std::size_t i, std::size_t ia, std::size_t) { return g[i] * x[ia]; });
+          accumulate_operand(*db, 1, sa, sb, [=](std::size_t i, std::size_t ia, std::size_t) {
+            return g[i] * x[ia];
+          });
       });
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {
-  return from_op(
-      "div", map2("div", a, b, [](Scalar x, Scalar y) { return x / y; }), {a, b},
-      [a = a.detach(), b = b.detach(), da = a.grad_slot(), db = b.grad_slot()](const Tensor& dy) {
-        const Scalar *g = dy.data().data(), *x = a.data().data(), *y = b.data().data();
-        if (da)
-          accumulate_operand(
-              *da, 0, a.shape(), b.shape(),
-              [=](std::size_t i, std::size_t, std::size_t ib) { return g[i] / y[ib]; });
-        if (db)
-          accumulate_operand(*db, 1, a.shape(), b.shape(),
-                             [=](std::size_t i, std::size_t ia, std::size_t ib) {
-                               return -g[i] * x[ia] / (y[ib] * y[ib]);
-                             });
-      });
+  return from_op("div", map2("div", a, b, [](Scalar x, Scalar y) { return x / y; }), {a, b},
+                 [sa = a.shape(), a = b.requires_grad() ? a.detach() : Tensor(), b = b.detach(),
+                  da = a.grad_slot(), db = b.grad_slot()](const Tensor& dy) {
+                   const Scalar *g = dy.data().data(), *y = b.data().data();
+                   const Scalar* x = db ? a.data().data() : nullptr;
+                   if (da)
+                     accumulate_operand(
+                         *da, 0, sa, b.shape(),
+                         [=](std::size_t i, std::size_t, std::size_t ib) { return g[i] / y[ib]; });
+                   if (db)
+                     accumulate_operand(*db, 1, sa, b.shape(),
+                                        [=](std::size_t i, std::size_t ia, std::size_t ib) {
+                                          return -g[i] * x[ia] / (y[ib] * y[ib]);
+                                        });
+                 });
 }
 
 }  // namespace boxgrad

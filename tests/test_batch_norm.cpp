@@ -130,7 +130,7 @@ TEST_CASE("batch_norm gives the same bits for any number of threads", "[batch_no
   const int before = num_threads();
   Random random(3);
   const Tensor x = Tensor::randn({3, 41, 37, 16}, random), dy = Tensor::randn(x.shape(), random);
-  std::vector<Scalar> first_y, first_dx, first_dw;
+  std::vector<Scalar> first_y, first_dx, first_dw, first_fixed, first_still, first_fixed_dw;
   for (const int threads : {1, 2, 3, 4, 8}) {
     set_num_threads(threads);
     Tensor in = x.clone(), w = Tensor::ones({16}), b({16});
@@ -143,6 +143,20 @@ TEST_CASE("batch_norm gives the same bits for any number of threads", "[batch_no
       first_y = y.to_vector();
       first_dx = in.grad().to_vector();
       first_dw = w.grad().to_vector();
+    }
+    for (const bool learns : {true, false}) {  // what is kept for backward differs
+      Tensor fixed_in = x.clone(), weight = Tensor::full({16}, Scalar(0.5));
+      fixed_in.requires_grad_();
+      if (learns) weight.requires_grad_();
+      const Tensor fixed_y = batch_norm_frozen(
+          fixed_in, weight, b, Tensor({16}), Tensor::ones({16}), {.activation = Activation::relu});
+      fixed_y.backward(dy);
+      if (threads == 1) {
+        (learns ? first_fixed : first_still) = fixed_in.grad().to_vector();
+        if (learns) first_fixed_dw = weight.grad().to_vector();
+      }
+      CHECK(fixed_in.grad().to_vector() == (learns ? first_fixed : first_still));
+      if (learns) CHECK(weight.grad().to_vector() == first_fixed_dw);
     }
     CHECK(y.to_vector() == first_y);
     CHECK(in.grad().to_vector() == first_dx);

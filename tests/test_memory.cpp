@@ -136,6 +136,13 @@ TEST_CASE("ops keep what their backward reads, and nothing else", "[memory]") {
           return conv2d_batch_norm(Tensor({1, 10, 10, 16}), depthwise, gamma, b, mean, var,
                                    {.padding = 1, .groups = 16}, {});
         }) == 3200);
+  // A product keeps an operand for the gradient of the other one.
+  const Tensor fixed_row({1, 16}, 2), square({16, 16});
+  CHECK(kept([&] { return mul(Tensor({100, 16}), b); }) == 1600 + 1600);
+  CHECK(kept([&] { return mul(Tensor({100, 16}).requires_grad_(), fixed_row); }) == 1600);
+  CHECK(kept([&] { return div(Tensor({100, 16}).requires_grad_(), fixed_row); }) == 1600);
+  CHECK(kept([&] { return matmul(Tensor({100, 16}).requires_grad_(), square); }) == 1600);
+  CHECK(kept([&] { return matmul(square, Tensor({16, 100}).requires_grad_()); }) == 1600);
   // Batch norm with fixed statistics: x for dgamma, else y at most.
   const Tensor fixed = Tensor::ones({16});
   for (const Activation activation : {Activation::none, Activation::relu}) {

@@ -148,6 +148,34 @@ TEST_CASE("batched_nms equals nms done class by class, negative coordinates too"
   }
 }
 
+TEST_CASE("batched_nms keeps the same for any number of threads", "[nms][threads]") {
+  const int before = num_threads();
+  Random random(11);
+  const std::int64_t n = 600;
+  Tensor boxes({n, 4});
+  std::vector<Scalar> scores;
+  std::vector<std::int64_t> classes;
+  for (std::int64_t i = 0; i < n; ++i) {
+    Scalar* box = boxes.data().data() + 4 * i;
+    box[0] = static_cast<Scalar>(random.uniform(0, 80));
+    box[1] = static_cast<Scalar>(random.uniform(0, 80));
+    box[2] = box[0] + static_cast<Scalar>(random.uniform(5, 40));
+    box[3] = box[1] + static_cast<Scalar>(random.uniform(5, 40));
+    scores.push_back(static_cast<Scalar>(random.uniform()));
+    classes.push_back(1 + i % 7);
+  }
+  std::vector<std::int64_t> first;
+  for (const int threads : {1, 2, 3, 4, 8}) {
+    set_num_threads(threads);
+    const auto kept = batched_nms(boxes, scores, classes, 0.5);
+    if (threads == 1) first = kept;
+    CHECK(kept == first);
+  }
+  CHECK(first.size() > 7);
+  CHECK(first.size() < 600);
+  set_num_threads(before);
+}
+
 TEST_CASE("a NaN score comes last and is counted", "[nms]") {
   const Scalar nan = std::numeric_limits<Scalar>::quiet_NaN();
   const Scalar infinity = std::numeric_limits<Scalar>::infinity();

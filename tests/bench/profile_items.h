@@ -137,6 +137,7 @@ inline void print_explanation(const Item& item) {
   Listener listener;
   listener.item = item.name;
   step_of(work)();
+  if (listener.told.empty()) std::printf("%s  no convolution\n", item.name.c_str());
 }
 
 }  // namespace boxgrad::bench
