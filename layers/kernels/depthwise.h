@@ -13,7 +13,7 @@
 ///
 /// There is no sum over channels, so no matrix product: 2 * KH * KW operations per number read,
 /// bound by memory. In NHWC the channels of a pixel lie side by side and the loops below run over
-/// them, a register of channels at a time, with a few neighbouring outputs sharing the loads.
+/// them, a few registers of channels or of neighbouring outputs at a time.
 /// Any kernel size, stride, dilation and padding; 3 columns with stride 1 or 2 have their loops
 /// unrolled. The same bits for any number of threads. `beta` as in conv2d_direct.h.
 namespace boxgrad {

@@ -12,31 +12,27 @@ namespace boxgrad {
 
 namespace {
 
-/// Calls body.operator()<V, kVectors>(co) for blocks of output channels co .. co + kVectors * width
-/// of V - 1: two registers at a time, then one, then single channels.
-template <class Body>
-void for_each_channel_block(std::int64_t channels, Body&& body) {
-  std::int64_t co = 0;
-  for (; co + 2 * kLanes <= channels; co += 2 * kLanes) body.template operator()<Vec, 2>(co);
-  for (; co + kLanes <= channels; co += kLanes) body.template operator()<Vec, 1>(co);
-  for (; co < channels; ++co) body.template operator()<Scalar, 1>(co);
-}
-
 /// y = x * w for kPixels neighbouring outputs. `depth` numbers lie side by side in each filter row.
 template <class V, int kVectors, int kPixels>
 void multiply(const OutputRun& run, const Scalar* x, const Scalar* w, std::int64_t depth,
               std::int64_t w_row, std::int64_t out_c, Scalar* y) {
-  V sum[kPixels][kVectors]{};
+  // Set one by one: `{}` would clear an array in memory and load the registers from there.
+  V sum[kPixels][kVectors];
+#pragma GCC unroll 16
+  for (int p = 0; p < kPixels; ++p)
+    for (int v = 0; v < kVectors; ++v) sum[p][v] = V{};
   for (std::int64_t row = 0; row < run.rows; ++row) {
     const Scalar* x_row = x + row * run.x_row;
     const Scalar* weights = w + row * w_row;
     for (std::int64_t k = 0; k < depth; ++k, weights += out_c) {
       V weight[kVectors];
       for (int v = 0; v < kVectors; ++v) load(weight[v], weights + v * kWidth<V>);
+#pragma GCC unroll 16
       for (int p = 0; p < kPixels; ++p)
         for (int v = 0; v < kVectors; ++v) sum[p][v] += weight[v] * x_row[p * run.x_pixel + k];
     }
   }
+#pragma GCC unroll 16
   for (int p = 0; p < kPixels; ++p)
     for (int v = 0; v < kVectors; ++v) store(y + p * out_c + v * kWidth<V>, sum[p][v]);
 }
@@ -47,14 +43,17 @@ template <class V, int kVectors, int kDepth>
 void outer_product(const OutputRun& run, const Scalar* x, const Scalar* dy, std::int64_t out_c,
                    Scalar* dw) {
   V sum[kDepth][kVectors];
+#pragma GCC unroll 16
   for (int k = 0; k < kDepth; ++k)
     for (int v = 0; v < kVectors; ++v) load(sum[k][v], dw + k * out_c + v * kWidth<V>);
   for (std::int64_t p = 0; p < run.count; ++p, x += run.x_pixel, dy += out_c) {
     V gradient[kVectors];
     for (int v = 0; v < kVectors; ++v) load(gradient[v], dy + v * kWidth<V>);
+#pragma GCC unroll 16
     for (int k = 0; k < kDepth; ++k)
       for (int v = 0; v < kVectors; ++v) sum[k][v] += gradient[v] * x[k];
   }
+#pragma GCC unroll 16
   for (int k = 0; k < kDepth; ++k)
     for (int v = 0; v < kVectors; ++v) store(dw + k * out_c + v * kWidth<V>, sum[k][v]);
 }
@@ -72,7 +71,7 @@ void narrow_forward(const ConvShape& s, const Scalar* x, const Scalar* w,
       Scalar* y_row = y + row * row_size;
       walk(x, row / s.out_h, row % s.out_h, [&](const OutputRun& run) {
         const std::int64_t depth = run.taps * s.in_c;
-        for_each_channel_block(s.out_c, [&]<class V, int kVectors>(std::int64_t co) {
+        for_each_block<2>(s.out_c, [&]<class V, int kVectors>(std::int64_t co) {
           const Scalar* weights = w + run.tap * s.in_c * s.out_c + co;
           Scalar* target = y_row + run.first * s.out_c + co;
           std::int64_t p = 0;
@@ -152,7 +151,7 @@ void narrow_weight_gradient(const ConvShape& s, const Scalar* x, const Scalar* d
         for (std::int64_t kh = 0; kh < run.rows; ++kh) {
           const Scalar* values = run.x + kh * run.x_row;
           Scalar* target = sum + (run.tap + kh * run.tap_row) * s.in_c * s.out_c;
-          for_each_channel_block(s.out_c, [&]<class V, int kVectors>(std::int64_t co) {
+          for_each_block<2>(s.out_c, [&]<class V, int kVectors>(std::int64_t co) {
             std::int64_t k = 0;  // 9 = 3 taps of 3 colours; 18 registers of sums
             for (; k + 9 <= depth; k += 9)
               outer_product<V, kVectors, 9>(run, values + k, gradient + co, s.out_c,

@@ -12,8 +12,8 @@ namespace {
 /// the tiles of rows go by.
 constexpr std::int64_t kDepth = 256;
 
-/// Rows that go through all of b together.
-constexpr std::int64_t kRows = 112;
+/// Rows that go through all of b together: whole tiles of 14 or of 6 rows.
+constexpr std::int64_t kRows = 84;
 
 }  // namespace
 

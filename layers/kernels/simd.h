@@ -78,6 +78,18 @@ inline void load_index(int& index, const I* from) {
   index = static_cast<int>(*from);
 }
 
+/// Calls body.template operator()<V, n>(c) for blocks of `kVectors` registers, V = Vec and n =
+/// kVectors, then for single registers, n = 1, then for each of the numbers left over, V = Scalar.
+template <int kVectors, class Body>
+inline void for_each_block(std::int64_t count, Body&& body) {
+  std::int64_t c = 0;
+  for (; c + kVectors * kLanes <= count; c += kVectors * kLanes)
+    body.template operator()<Vec, kVectors>(c);
+  if constexpr (kVectors > 1)
+    for (; c + kLanes <= count; c += kLanes) body.template operator()<Vec, 1>(c);
+  for (; c < count; ++c) body.template operator()<Scalar, 1>(c);
+}
+
 /// Calls body.template operator()<V>(c) for c = 0, kLanes, 2 kLanes, ... with V = Vec, then for
 /// each of the last count % kLanes with V = Scalar.
 template <class Body>
