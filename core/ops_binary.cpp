@@ -72,24 +72,28 @@ void accumulate_operand(GradSlot& slot, int which, const Shape& a, const Shape& 
 Tensor add(const Tensor& a, const Tensor& b) {
   return from_op(
       "add", map2("add", a, b, [](Scalar x, Scalar y) { return x + y; }), {a, b},
-      [sa = a.shape(), sb = b.shape(), da = a.grad_slot(), db = b.grad_slot()](const Tensor& dy) {
+      [a_shape = a.shape(), b_shape = b.shape(), da = a.grad_slot(),
+       db = b.grad_slot()](const Tensor& dy) {
         const Scalar* g = dy.data().data();
         const auto df = [g](std::size_t i, std::size_t, std::size_t) { return g[i]; };
-        if (da) sa == dy.shape() ? da->add(dy) : accumulate_operand(*da, 0, sa, sb, df);
-        if (db) sb == dy.shape() ? db->add(dy) : accumulate_operand(*db, 1, sa, sb, df);
+        if (da)
+          a_shape == dy.shape() ? da->add(dy) : accumulate_operand(*da, 0, a_shape, b_shape, df);
+        if (db)
+          b_shape == dy.shape() ? db->add(dy) : accumulate_operand(*db, 1, a_shape, b_shape, df);
       });
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
   return from_op(
       "sub", map2("sub", a, b, [](Scalar x, Scalar y) { return x - y; }), {a, b},
-      [sa = a.shape(), sb = b.shape(), da = a.grad_slot(), db = b.grad_slot()](const Tensor& dy) {
+      [a_shape = a.shape(), b_shape = b.shape(), da = a.grad_slot(),
+       db = b.grad_slot()](const Tensor& dy) {
         const Scalar* g = dy.data().data();
         if (da)
-          accumulate_operand(*da, 0, sa, sb,
+          accumulate_operand(*da, 0, a_shape, b_shape,
                              [g](std::size_t i, std::size_t, std::size_t) { return g[i]; });
         if (db)
-          accumulate_operand(*db, 1, sa, sb,
+          accumulate_operand(*db, 1, a_shape, b_shape,
                              [g](std::size_t i, std::size_t, std::size_t) { return -g[i]; });
       });
 }
@@ -98,34 +102,34 @@ Tensor sub(const Tensor& a, const Tensor& b) {
 Tensor mul(const Tensor& a, const Tensor& b) {
   return from_op(
       "mul", map2("mul", a, b, [](Scalar x, Scalar y) { return x * y; }), {a, b},
-      [sa = a.shape(), sb = b.shape(), a = b.requires_grad() ? a.detach() : Tensor(),
+      [a_shape = a.shape(), b_shape = b.shape(), a = b.requires_grad() ? a.detach() : Tensor(),
        b = a.requires_grad() ? b.detach() : Tensor(), da = a.grad_slot(),
        db = b.grad_slot()](const Tensor& dy) {
         const Scalar* g = dy.data().data();
         const Scalar *x = db ? a.data().data() : nullptr, *y = da ? b.data().data() : nullptr;
         if (da)
-          accumulate_operand(*da, 0, sa, sb, [=](std::size_t i, std::size_t, std::size_t ib) {
-            return g[i] * y[ib];
-          });
+          accumulate_operand(
+              *da, 0, a_shape, b_shape,
+              [=](std::size_t i, std::size_t, std::size_t ib) { return g[i] * y[ib]; });
         if (db)
-          accumulate_operand(*db, 1, sa, sb, [=](std::size_t i, std::size_t ia, std::size_t) {
-            return g[i] * x[ia];
-          });
+          accumulate_operand(
+              *db, 1, a_shape, b_shape,
+              [=](std::size_t i, std::size_t ia, std::size_t) { return g[i] * x[ia]; });
       });
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {
   return from_op("div", map2("div", a, b, [](Scalar x, Scalar y) { return x / y; }), {a, b},
-                 [sa = a.shape(), a = b.requires_grad() ? a.detach() : Tensor(), b = b.detach(),
-                  da = a.grad_slot(), db = b.grad_slot()](const Tensor& dy) {
+                 [a_shape = a.shape(), a = b.requires_grad() ? a.detach() : Tensor(),
+                  b = b.detach(), da = a.grad_slot(), db = b.grad_slot()](const Tensor& dy) {
                    const Scalar *g = dy.data().data(), *y = b.data().data();
                    const Scalar* x = db ? a.data().data() : nullptr;
                    if (da)
                      accumulate_operand(
-                         *da, 0, sa, b.shape(),
+                         *da, 0, a_shape, b.shape(),
                          [=](std::size_t i, std::size_t, std::size_t ib) { return g[i] / y[ib]; });
                    if (db)
-                     accumulate_operand(*db, 1, sa, b.shape(),
+                     accumulate_operand(*db, 1, a_shape, b.shape(),
                                         [=](std::size_t i, std::size_t ia, std::size_t ib) {
                                           return -g[i] * x[ia] / (y[ib] * y[ib]);
                                         });

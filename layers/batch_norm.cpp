@@ -35,8 +35,9 @@ void backward(const Tensor& dy, const Tensor& x, const kernels::ChannelAffine& s
                [&, out = out, beta = beta](std::int64_t begin, std::int64_t end) {
                  const std::int64_t i = begin * channels;
                  kernels::affine_backward(activation, in + i, g + i, seen, terms.a.data(),
-                                          terms.b.data(), terms.d.data(), end - begin, channels,
-                                          beta, out + i);
+                                          batch_statistics ? terms.b.data() : nullptr,
+                                          batch_statistics ? terms.d.data() : nullptr, end - begin,
+                                          channels, beta, out + i);
                });
 }
 
@@ -64,7 +65,7 @@ Tensor normalize(const char* op, const Tensor& x, const Tensor& weight, const Te
 
   if (!batch_statistics && !weight.requires_grad())
     // Nothing asks for x. The mask can be found from y, which the next layer keeps anyway; without
-    // an activation there is none, and dy stands in for what is multiplied by 0.
+    // an activation there is none, and dy stands in for what is read and not used.
     return from_op(
         op, y, {x, weight, bias},
         [y = activation == Activation::none ? Tensor() : y.detach(), affine = std::move(affine),

@@ -25,28 +25,29 @@ ConvNorm::ConvNorm(std::int64_t in_channels, std::int64_t out_channels, PerAxis 
           "conv", std::make_shared<Conv2d>(in_channels, out_channels, kernel, without_tail(conv)))),
       norm_(add_module("norm", std::make_shared<BatchNorm2d>(out_channels, norm))) {}
 
-std::optional<ConvNormArguments> ConvNorm::in_training() const {
+ConvNorm::Pair ConvNorm::as_made() const {
   const auto* conv = dynamic_cast<const Conv2d*>(&conv_.module());
-  const auto* norm = dynamic_cast<const BatchNorm2d*>(&norm_.module());
-  if (conv == nullptr || conv->bias.defined() || norm == nullptr || !norm->uses_batch_statistics())
-    return {};
+  const bool plain =
+      conv != nullptr && !conv->bias.defined() && conv->options.activation == Activation::none;
+  return {plain ? conv : nullptr, dynamic_cast<const BatchNorm2d*>(&norm_.module())};
+}
+
+std::optional<ConvNormArguments> ConvNorm::in_training() const {
+  const Pair pair = as_made();
+  if (!pair || !pair.norm->uses_batch_statistics()) return {};
+  const auto& [conv, norm] = pair;
   return ConvNormArguments{conv->weight,      norm->weight,  norm->bias,     norm->running_mean,
                            norm->running_var, conv->options, norm->options()};
 }
 
 Tensor ConvNorm::forward(const Tensor& x) {
-  if (OutputTap::wants("conv") || OutputTap::wants("norm")) return norm_(conv_(x));
-  if (const auto a = in_training()) {
-    const ConvShape shape = conv_shape(x.shape(), a->weight.shape(), a->conv);
-    return conv2d_batch_norm_fuses(shape, a->conv)
-               ? conv2d_batch_norm(x, a->weight, a->gamma, a->beta, a->running_mean, a->running_var,
-                                   a->conv, a->norm)
-               : norm_(conv_(x));
-  }
-  const auto* conv = dynamic_cast<const Conv2d*>(&conv_.module());
-  const auto* norm = dynamic_cast<const BatchNorm2d*>(&norm_.module());
-  if (conv == nullptr || conv->bias.defined() || norm == nullptr) return norm_(conv_(x));
+  const Pair pair = as_made();
+  if (!pair || OutputTap::wants("conv") || OutputTap::wants("norm")) return norm_(conv_(x));
+  const auto& [conv, norm] = pair;
   const ConvShape shape = conv_shape(x.shape(), conv->weight.shape(), conv->options);
+  if (norm->uses_batch_statistics())
+    return fused_algorithm(shape, conv->options) ? conv2d_batch_norm(x, *in_training())
+                                                 : norm_(conv_(x));
   // Wide filters are as costly to scale as an image or two is to convolve; in evaluation mode,
   // with Winograd, they would have to be transformed anew, too: fold_batch_norms() is for that.
   if (!is_training() && !conv_algorithm_covers(ConvAlgorithm::depthwise, shape))

@@ -32,8 +32,8 @@ class ConvNorm : public Module {
   /// what is between them.
   Tensor forward(const Tensor& x) override;
 
-  /// What conv2d_batch_norm() takes, if this module is in training with the batch's statistics and
-  /// no child was replaced.
+  /// What conv2d_batch_norm() takes, if this module normalises with the batch's statistics and its
+  /// children are still a Conv2d without bias and activation, and a BatchNorm2d.
   std::optional<ConvNormArguments> in_training() const;
 
   /// One convolution with a bias and the activation that computes what this module computes in
@@ -41,6 +41,13 @@ class ConvNorm : public Module {
   std::shared_ptr<Conv2d> folded() const;
 
  private:
+  /// The children, if they are what they were made as; else null.
+  struct Pair {
+    const Conv2d* conv;
+    const BatchNorm2d* norm;
+    explicit operator bool() const { return conv != nullptr && norm != nullptr; }
+  };
+  Pair as_made() const;
   static Tensor frozen(const Tensor& x, const Conv2d& conv, const BatchNorm2d& norm);
 
   Child conv_, norm_;

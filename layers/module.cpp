@@ -33,6 +33,11 @@ Module& Child::module() const {
   return *place_->module;
 }
 
+const std::string& Child::name() const {
+  module();
+  return place_->name;
+}
+
 Tensor Module::forward(const Tensor&) {
   throw std::logic_error(concat("Module::forward: \"", name_, "\" is not called with one tensor"));
 }

@@ -33,9 +33,10 @@ class Child {
   Child() = default;
   /// The module's output, computed in the scope of this place's name.
   Tensor operator()(const Tensor& x) const;
-  /// Throws std::logic_error for a Child that no add_module() returned.
+  /// The module that stands there, and the place's name in its parent. Both throw std::logic_error
+  /// for a Child that no add_module() returned.
   Module& module() const;
-  const std::string& name() const { return place_->name; }
+  const std::string& name() const;
   /// The module as the type that is expected there; throws std::logic_error
   /// when it is another.
   template <class M>

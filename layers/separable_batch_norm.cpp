@@ -4,11 +4,11 @@
 
 #include "core/autograd.h"
 #include "core/check.h"
-#include "layers/kernels/conv_norm_stage.h"
+#include "layers/conv_norm_stage.h"
 
 namespace boxgrad {
 
-using kernels::BlockSums, kernels::ChannelSums, kernels::ConvNormStage, kernels::InputGradient;
+using namespace conv_norm_stage;
 
 namespace {
 
@@ -21,9 +21,10 @@ ConvShape plain_shape(const Shape& x, const ConvNormArguments& a) {
 Shape output_shape(const ConvShape& s) { return {s.batch, s.out_h, s.out_w, s.out_c}; }
 
 bool is(ConvAlgorithm kind, const ConvShape& s, const ConvNormArguments& a) {
-  return conv_algorithm_covers(kind, s) &&
-         (a.conv.algorithm == kind ||
-          (a.conv.algorithm == ConvAlgorithm::automatic && choose_conv_algorithm(s) == kind));
+  // One channel into one is both: the 1x1 convolution here is the one that reads a pending map.
+  if (kind == ConvAlgorithm::pointwise && a.conv.algorithm == ConvAlgorithm::automatic)
+    return conv_algorithm_covers(kind, s);
+  return fused_algorithm(s, a.conv) == kind;
 }
 
 }  // namespace
@@ -39,21 +40,26 @@ Tensor separable_batch_norm(const Tensor& x, const ConvNormArguments& depthwise,
                             const ConvNormArguments& pointwise) {
   const char* op = "separable_batch_norm";
   check(separable_batch_norm_fuses(x.shape(), depthwise, pointwise), op,
-        ": needs a depthwise and a 1x1 convolution, got weights of shape ",
+        ": needs a depthwise and a 1x1 convolution that are not forced to another algorithm, got "
+        "weights of shape ",
         depthwise.weight.shape(), " and ", pointwise.weight.shape(), " for x of shape ", x.shape());
   const ConvShape first = plain_shape(x.shape(), depthwise);
   const ConvShape second = plain_shape(output_shape(first), pointwise);
-  ConvNormStage d =
-      kernels::convolve_and_measure(op, first, {x.data().data(), first.in_c}, depthwise);
-  ConvNormStage p = kernels::convolve_and_measure(
-      op, second, {d.z.data().data(), second.in_c, &d.affine, d.activation}, pointwise);
+  check_norm(op, "depthwise.", first, depthwise);
+  check_norm(op, "pointwise.", second, pointwise);
+  ConvNormStage d = convolve_and_measure(ConvAlgorithm::depthwise, first,
+                                         {x.data().data(), first.in_c}, depthwise);
+  ConvNormStage p =
+      convolve_and_measure(ConvAlgorithm::pointwise, second,
+                           {d.z.data().data(), second.in_c, &d.affine, d.activation}, pointwise);
   Tensor y = Tensor::empty(p.z.shape());
-  kernels::apply_norm(p, y.data().data());
+  apply_norm(p, y.data().data());
 
   if (ops_are_observed())
     remark_on_op(
-        "separable: batch norm is applied when the product reads, so that no map lies between "
-        "them");
+        "separable: the first batch norm is applied to a block when the product reads it, without "
+        "a "
+        "map between them");
   return from_op(
       op, y,
       {x, depthwise.weight, pointwise.weight, depthwise.gamma, depthwise.beta, pointwise.gamma,
@@ -65,7 +71,7 @@ Tensor separable_batch_norm(const Tensor& x, const ConvNormArguments& depthwise,
        dbeta_p = pointwise.beta.grad_slot()](const Tensor& dy) {
         const std::int64_t rows = p.shape.out_pixels();
         const Scalar* g = dy.data().data();
-        ChannelSums sums = kernels::norm_gradient_sums(p, g);
+        ChannelSums sums = norm_gradient_sums(p, g);
         kernels::weight_gradients(sums, p.affine, dgamma_p.get(), dbeta_p.get());
         const bool through = dx || dw_d || dgamma_d || dbeta_d;
         if (!through && !dw_p) return;
@@ -73,18 +79,18 @@ Tensor separable_batch_norm(const Tensor& x, const ConvNormArguments& depthwise,
         // du is a map: batch norm's gradient needs its sums before it can go on.
         Tensor du = through ? Tensor::empty(d.z.shape()) : Tensor();
         BlockSums du_sums(through ? rows : 0, p.shape.in_c, kernels::rows_per_block(p.shape.out_c));
-        kernels::pointwise_stage_gradients(
-            p, kernels::input_gradient(sums, p.affine, rows, true), g,
-            {d.z.data().data(), p.shape.in_c, &d.affine, d.activation},
-            {through ? du.data().data() : nullptr, 0}, dw_p.get(), through ? &du_sums : nullptr);
+        pointwise_stage_gradients(p, kernels::input_gradient(sums, p.affine, rows, true), g,
+                                  {d.z.data().data(), p.shape.in_c, &d.affine, d.activation},
+                                  {through ? du.data().data() : nullptr, 0}, dw_p.get(),
+                                  through ? &du_sums : nullptr);
         if (!through) return;
 
         sums = du_sums.total();
         kernels::weight_gradients(sums, d.affine, dgamma_d.get(), dbeta_d.get());
         if (!dx && !dw_d) return;
-        kernels::depthwise_stage_gradients(d, kernels::input_gradient(sums, d.affine, rows, true),
-                                           du.data().data(), dw_d ? x.data().data() : nullptr,
-                                           dx.get(), dw_d.get());
+        depthwise_stage_gradients(d, kernels::input_gradient(sums, d.affine, rows, true),
+                                  du.data().data(), dw_d ? x.data().data() : nullptr, dx.get(),
+                                  dw_d.get());
       });
 }
 

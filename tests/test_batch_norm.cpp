@@ -165,6 +165,19 @@ TEST_CASE("batch_norm gives the same bits for any number of threads", "[batch_no
   set_num_threads(before);
 }
 
+TEST_CASE("batch_norm_frozen: an infinite gradient stays one", "[batch_norm]") {
+  // What is kept of forward is only looked at for the mask, never multiplied: 0 * inf is not a number.
+  const Scalar inf = std::numeric_limits<Scalar>::infinity();
+  for (const bool learns : {false, true}) {
+    Tensor x({2, 1}, {1, 2}), w({1}, {2}), b({1}), mean({1}), var({1}, {3});
+    x.requires_grad_();
+    if (learns) w.requires_grad_();
+    batch_norm_frozen(x, w, b, mean, var).backward(Tensor({2, 1}, {inf, 1}));
+    CHECK(x.grad().data()[0] == inf);
+    CHECK(x.grad().data()[1] == Approx(2 / std::sqrt(3.00001)));
+  }
+}
+
 TEST_CASE("BatchNorm2d: training moves the statistics, eval and frozen use them", "[batch_norm]") {
   nn::BatchNorm2d bn(2);
   const Tensor x({4, 2}, {1, 10, 2, 20, 3, 30, 4, 40});

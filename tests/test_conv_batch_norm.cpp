@@ -23,7 +23,7 @@ std::vector<Tensor> run(bool fused, const Shape& x_shape, std::int64_t out, cons
   Tensor mean({out}), var = Tensor::ones({out});
   for (Tensor* t : {&x, &w, &gamma, &beta}) *t = t->detach(), t->requires_grad_();
   const BatchNormOptions norm{.activation = activation};
-  const Tensor y = fused ? conv2d_batch_norm(x, w, gamma, beta, mean, var, conv, norm)
+  const Tensor y = fused ? conv2d_batch_norm(x, {w, gamma, beta, mean, var, conv, norm})
                          : batch_norm(conv2d(x, w, {}, conv), gamma, beta, mean, var, norm);
   y.backward(Tensor::randn(y.shape(), random));
   return {y, x.grad(), w.grad(), gamma.grad(), beta.grad(), mean, var};
@@ -50,11 +50,15 @@ TEST_CASE("conv2d_batch_norm equals conv2d and batch_norm", "[conv_batch_norm]")
       check_same({3, 61, 90, 20}, out, 1, {}, activation);  // several blocks in each part
     }
   check_same({2, 9, 8, 3}, 6, 3, {.stride = 2, .padding = 1}, Activation::relu);  // two ops
-  CHECK_FALSE(conv2d_batch_norm_fuses(conv_shape({2, 9, 8, 3}, {3, 3, 3, 6}, {}), {}));
+  CHECK_FALSE(fused_algorithm(conv_shape({2, 9, 8, 3}, {3, 3, 3, 6}, {}), {}));
   const ConvShape one = conv_shape({2, 9, 8, 3}, {1, 1, 3, 6}, {});
-  CHECK(conv2d_batch_norm_fuses(one, {}));
-  CHECK(conv2d_batch_norm_fuses(one, {.algorithm = ConvAlgorithm::pointwise}));
-  CHECK_FALSE(conv2d_batch_norm_fuses(one, {.algorithm = ConvAlgorithm::direct}));
+  CHECK(fused_algorithm(one, {}));
+  CHECK(fused_algorithm(one, {.algorithm = ConvAlgorithm::pointwise}));
+  CHECK_FALSE(fused_algorithm(one, {.algorithm = ConvAlgorithm::direct}));
+  const ConvShape single = conv_shape({2, 9, 8, 1}, {1, 1, 1, 1}, {});  // both kinds
+  CHECK(fused_algorithm(single, {.algorithm = ConvAlgorithm::pointwise}) ==
+        ConvAlgorithm::pointwise);
+  check_same({2, 9, 8, 1}, 1, 1, {.algorithm = ConvAlgorithm::pointwise}, Activation::relu);
 }
 
 TEST_CASE("conv2d_batch_norm equals the two ops where each channel has its own filter",
@@ -64,7 +68,7 @@ TEST_CASE("conv2d_batch_norm equals the two ops where each channel has its own f
     INFO("x " << x << ", kernel " << kernel.h << " x " << kernel.w << ", stride " << conv.stride.h
               << " x " << conv.stride.w << ", dilation " << conv.dilation.h);
     conv.groups = x[3];
-    REQUIRE(conv2d_batch_norm_fuses(conv_shape(x, {kernel.h, kernel.w, 1, x[3]}, conv), conv));
+    REQUIRE(fused_algorithm(conv_shape(x, {kernel.h, kernel.w, 1, x[3]}, conv), conv));
     const auto fused = run(true, x, x[3], kernel, conv, Activation::relu);
     const auto apart = run(false, x, x[3], kernel, conv, Activation::relu);
     for (std::size_t i = 0; i < fused.size(); ++i) {
@@ -85,8 +89,8 @@ TEST_CASE("conv2d_batch_norm equals the two ops where each channel has its own f
   check_same({2, 7, 7, 8}, 1, {.stride = 2});  // taps that most rows never meet
   check_same({1, 2, 2, 4}, 3, {.padding = 1});
   const ConvShape s = conv_shape({2, 9, 8, 4}, {3, 3, 1, 4}, {.groups = 4});
-  CHECK(conv2d_batch_norm_fuses(s, {.algorithm = ConvAlgorithm::depthwise}));
-  CHECK_FALSE(conv2d_batch_norm_fuses(s, {.algorithm = ConvAlgorithm::direct}));
+  CHECK(fused_algorithm(s, {.algorithm = ConvAlgorithm::depthwise}));
+  CHECK_FALSE(fused_algorithm(s, {.algorithm = ConvAlgorithm::direct}));
 }
 
 TEST_CASE("conv2d_batch_norm gradient", "[conv_batch_norm][gradcheck]") {
@@ -97,9 +101,13 @@ TEST_CASE("conv2d_batch_norm gradient", "[conv_batch_norm][gradcheck]") {
     const Tensor beta({3}, {Scalar(3), Scalar(-3), Scalar(9)});
     check_gradients(
         [&](const auto& t) {
-          return conv2d_batch_norm(t[0], t[1], t[2], t[3], Tensor({3}), Tensor::ones({3}),
-                                   {.stride = stride, .padding = 1, .groups = 3},
-                                   {.activation = Activation::relu6});
+          return conv2d_batch_norm(t[0], {t[1],
+                                          t[2],
+                                          t[3],
+                                          Tensor({3}),
+                                          Tensor::ones({3}),
+                                          {.stride = stride, .padding = 1, .groups = 3},
+                                          {.activation = Activation::relu6}});
         },
         {x, w, gamma, beta});
   }
@@ -114,8 +122,9 @@ TEST_CASE("conv2d_batch_norm gradient", "[conv_batch_norm][gradcheck]") {
       const Tensor beta({3}, {Scalar(3), Scalar(-3), Scalar(9)});
       check_gradients(
           [&](const auto& t) {
-            return conv2d_batch_norm(t[0], t[1], t[2], t[3], Tensor({3}), Tensor::ones({3}), {},
-                                     {.activation = activation});
+            return conv2d_batch_norm(
+                t[0],
+                {t[1], t[2], t[3], Tensor({3}), Tensor::ones({3}), {}, {.activation = activation}});
           },
           {x, w, gamma, beta});
     }
@@ -131,8 +140,9 @@ TEST_CASE("conv2d_batch_norm: only the gradients that are wanted", "[conv_batch_
         Tensor::randn({5}, random), Tensor::randn({5}, random)};
     for (int i = 0; i < 4; ++i)
       if (wanted & (1 << i)) t[static_cast<std::size_t>(i)].requires_grad_();
-    const Tensor y = conv2d_batch_norm(t[0], t[1], t[2], t[3], Tensor({5}), Tensor::ones({5}),
-                                       {.groups = depthwise ? 5 : 1}, {});
+    const Tensor y = conv2d_batch_norm(
+        t[0],
+        {t[1], t[2], t[3], Tensor({5}), Tensor::ones({5}), {.groups = depthwise ? 5 : 1}, {}});
     y.backward(Tensor::randn(y.shape(), random));
     return t;
   };
@@ -167,12 +177,13 @@ TEST_CASE("conv2d_batch_norm gives the same bits for any number of threads",
 
 TEST_CASE("conv2d_batch_norm explains what does not fit", "[conv_batch_norm][errors]") {
   const Tensor x({2, 3, 3, 4}), w({1, 1, 4, 5}), five({5});
-  CHECK_THROWS_WITH(conv2d_batch_norm(x, w, Tensor({4}), five, five, five, {}, {}),
+  CHECK_THROWS_WITH(conv2d_batch_norm(x, {w, Tensor({4}), five, five, five, {}, {}}),
                     "conv2d_batch_norm: gamma must have shape [5], got [4]");
-  CHECK_THROWS_WITH(conv2d_batch_norm(Tensor({1, 1, 1, 4}), w, five, five, five, five, {}, {}),
+  CHECK_THROWS_WITH(conv2d_batch_norm(Tensor({1, 1, 1, 4}), {w, five, five, five, five, {}, {}}),
                     "conv2d_batch_norm: needs at least 2 positions to have a variance, got x of "
                     "shape [1, 1, 1, 4]");
-  CHECK_THROWS(conv2d_batch_norm(x, Tensor({1, 1, 3, 5}), five, five, five, five, {}, {}));
+  CHECK_THROWS_AS(conv2d_batch_norm(x, {Tensor({1, 1, 3, 5}), five, five, five, five, {}, {}}),
+                  std::invalid_argument);
 }
 
 TEST_CASE("ConvNorm is one op in training, unless someone looks between", "[conv_batch_norm]") {
@@ -195,4 +206,22 @@ TEST_CASE("ConvNorm is one op in training, unless someone looks between", "[conv
   const nn::OutputTap tap({"0.conv"});
   CHECK(ops() == std::vector<std::string>{"conv2d", "batch_norm"});
   CHECK(tap.output("0.conv").shape() == Shape{2, 3, 3, 4});
+}
+
+TEST_CASE("ConvNorm calls its children when one of them was replaced", "[conv_batch_norm]") {
+  // The one op would leave out this convolution's own activation.
+  Random random(3);
+  const auto norm = std::make_shared<nn::ConvNorm>(3, 4, 1, Conv2dOptions{}, BatchNormOptions{});
+  nn::Sequential model(norm);
+  const auto conv = std::make_shared<nn::Conv2d>(
+      3, 4, 1, Conv2dOptions{.activation = Activation::relu, .bias = false});
+  for (Scalar& w : conv->weight.data()) w = random.normal();
+  model.replace_each([&](nn::Module& module) -> std::shared_ptr<nn::Module> {
+    return dynamic_cast<nn::Conv2d*>(&module) ? conv : nullptr;
+  });
+  const Tensor x = Tensor::randn({2, 3, 3, 3}, random), one = Tensor::ones({4});
+  Tensor mean({4}), var = Tensor::ones({4});
+  const Tensor expected = batch_norm((*conv)(x), one, Tensor({4}), mean, var, {});
+  CHECK(model(x).to_vector() == expected.to_vector());
+  CHECK_FALSE(norm->in_training());
 }

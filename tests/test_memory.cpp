@@ -130,11 +130,12 @@ TEST_CASE("ops keep what their backward reads, and nothing else", "[memory]") {
   // Batch norm needs the convolution's result, which is not y.
   Tensor mean({16}), var({16}, 1);
   CHECK(kept([&] {
-          return conv2d_batch_norm(Tensor({1, 10, 10, 8}), filter, gamma, b, mean, var, {}, {});
+          return conv2d_batch_norm(Tensor({1, 10, 10, 8}), {filter, gamma, b, mean, var, {}, {}});
         }) == 3200);
   CHECK(kept([&] {
-          return conv2d_batch_norm(Tensor({1, 10, 10, 16}), depthwise, gamma, b, mean, var,
-                                   {.padding = 1, .groups = 16}, {});
+          return conv2d_batch_norm(
+              Tensor({1, 10, 10, 16}),
+              {depthwise, gamma, b, mean, var, {.padding = 1, .groups = 16}, {}});
         }) == 3200);
   // A product keeps an operand for the gradient of the other one.
   const Tensor fixed_row({1, 16}, 2), square({16, 16});

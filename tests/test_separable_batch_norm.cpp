@@ -111,14 +111,14 @@ TEST_CASE("separable_batch_norm equals its four ops", "[separable_batch_norm]") 
 
 TEST_CASE("separable_batch_norm of a single channel", "[separable_batch_norm]") {
   // Here the 1x1 convolution could be taken for a depthwise one, which reads no pending map.
-  const auto pair = [] {
-    Pair one = make_pair({2, 9, 8, 1}, 1, 3, {.padding = 1}, Activation::relu);
-    one.pointwise.conv.algorithm = ConvAlgorithm::pointwise;
-    return one;
-  };
-  const auto one = run(true, pair()), four = run(false, pair());
-  for (std::size_t i = 0; i < one.size(); ++i)
-    CHECK(relative_error(one[i], four[i]) < (sizeof(Scalar) == 4 ? 1e-4 : 1e-11));
+  const auto pair = [] { return make_pair({2, 9, 8, 1}, 1, 3, {.padding = 1}, Activation::relu); };
+  for (const ConvAlgorithm algorithm : {ConvAlgorithm::automatic, ConvAlgorithm::pointwise}) {
+    Pair fused = pair();
+    fused.pointwise.conv.algorithm = algorithm;
+    const auto one = run(true, fused), four = run(false, pair());
+    for (std::size_t i = 0; i < one.size(); ++i)
+      CHECK(relative_error(one[i], four[i]) < (sizeof(Scalar) == 4 ? 1e-4 : 1e-11));
+  }
 }
 
 TEST_CASE("separable_batch_norm gradient", "[separable_batch_norm][gradcheck]") {
@@ -189,16 +189,24 @@ TEST_CASE("separable_batch_norm explains what does not fit", "[separable_batch_n
   Pair pair = make_pair({2, 4, 4, 3}, 5, 3, {.padding = 1}, Activation::relu);
   CHECK_THROWS_WITH(
       separable_batch_norm(pair.leaves[0], pair.pointwise, pair.pointwise),
-      "separable_batch_norm: needs a depthwise and a 1x1 convolution, got weights of shape "
-      "[1, 1, 3, 5] and [1, 1, 3, 5] for x of shape [2, 4, 4, 3]");
-  CHECK_THROWS(separable_batch_norm(Tensor({2, 4, 4, 7}), pair.depthwise, pair.pointwise));
+      "separable_batch_norm: needs a depthwise and a 1x1 convolution that are not forced to "
+      "another "
+      "algorithm, got weights of shape [1, 1, 3, 5] and [1, 1, 3, 5] for x of shape [2, 4, 4, 3]");
+  const Tensor wide({2, 4, 4, 7});
+  CHECK_THROWS_AS(separable_batch_norm(wide, pair.depthwise, pair.pointwise),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(separable_batch_norm_fuses(wide.shape(), pair.depthwise, pair.pointwise),
+                  std::invalid_argument);
   ConvNormArguments wrong = pair.pointwise;
   wrong.gamma = Tensor({4});
   CHECK_THROWS_WITH(separable_batch_norm(pair.leaves[0], pair.depthwise, wrong),
-                    "separable_batch_norm: gamma must have shape [5], got [4]");
+                    "separable_batch_norm: pointwise.gamma must have shape [5], got [4]");
+  for (const Scalar mean : pair.depthwise.running_mean.data()) CHECK(mean == 0);  // nothing moved
   wrong = pair.pointwise;
   wrong.conv.algorithm = ConvAlgorithm::direct;
   CHECK_FALSE(separable_batch_norm_fuses({2, 4, 4, 3}, pair.depthwise, wrong));
+  CHECK_THROWS_AS(separable_batch_norm(pair.leaves[0], pair.depthwise, wrong),
+                  std::invalid_argument);
 }
 
 TEST_CASE("SeparableBlock is one op in training, unless someone looks between",

@@ -1,11 +1,17 @@
-// Convolutions of VGG16 and MobileNet with all their channels, against PyTorch: layers/conv.h.
+// Layers of VGG16 and MobileNet with all their channels, against PyTorch: layers/conv.h, linear.h,
+// batch_norm.h, pool.h, separable_batch_norm.h.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "core/autograd.h"
 #include "layers/conv.h"
+#include "layers/linear.h"
+#include "layers/pool.h"
+#include "layers/separable_batch_norm.h"
 #include "tests/catch.h"
 
 using namespace boxgrad;
@@ -42,7 +48,7 @@ Tensor numbers(const Shape& shape, std::int64_t seed) {
 /// Greatest error of the picked elements over the tensor's greatest value.
 double error(const Tensor& t, const GoldenPicked& golden) {
   const std::int64_t step = std::max<std::int64_t>(1, t.numel() / 40);
-  REQUIRE(golden.values.size() >= 40);
+  REQUIRE(golden.values.size() >= static_cast<std::size_t>(std::min<std::int64_t>(40, t.numel())));
   double worst = 0;
   for (std::size_t i = 0; i < golden.values.size(); ++i) {
     const double difference = std::abs(
@@ -81,4 +87,66 @@ TEST_CASE("convolutions with many channels equal PyTorch's", "[conv][wide]") {
     ++seed;
   }
   CHECK(seed == 12);
+}
+
+TEST_CASE("linear, batch norm, max pool and MobileNet's block with many channels equal PyTorch's",
+          "[wide]") {
+  using Leaves = std::vector<Tensor>;
+  const auto statistics = [](std::int64_t channels, const Tensor& w, const Tensor& gamma,
+                             const Tensor& beta, std::int64_t groups) {
+    return ConvNormArguments{w,
+                             gamma,
+                             beta,
+                             Tensor({channels}),
+                             Tensor::ones({channels}),
+                             {.padding = w.size(0) / 2, .groups = groups},
+                             {.activation = Activation::relu}};
+  };
+  const auto dense = [](const Leaves& t) { return linear(t[0], t[1], t[2], Activation::relu); };
+  const auto norm = [](const Leaves& t) {
+    const std::int64_t n = t[1].numel();
+    return batch_norm(t[0], t[1], t[2], Tensor({n}), Tensor::ones({n}),
+                      {.activation = Activation::relu});
+  };
+  const auto pool = [](const Leaves& t) { return max_pool2d(t[0], 2); };
+  const auto block = [&](const Leaves& t) {
+    const std::int64_t in = t[2].numel(), out = t[5].numel();
+    return separable_batch_norm(t[0], statistics(in, t[1], t[2], t[3], in),
+                                statistics(out, t[4], t[5], t[6], 1));
+  };
+  struct Case {
+    std::string name;
+    std::function<Tensor(const Leaves&)> op;
+    std::vector<Shape> shapes;
+  };
+  const auto block_shapes = [](const Shape& x, std::int64_t out) {
+    const std::int64_t in = x[3];
+    return std::vector<Shape>{x, {3, 3, 1, in}, {in}, {in}, {1, 1, in, out}, {out}, {out}};
+  };
+  const std::vector<Case> cases = {{"linear 4096-1024", dense, {{33, 4096}, {4096, 1024}, {1024}}},
+                                   {"linear one row", dense, {{1, 4096}, {4096, 512}, {512}}},
+                                   {"batch norm 64", norm, {{2, 30, 29, 64}, {64}, {64}}},
+                                   {"batch norm 512", norm, {{2, 14, 14, 512}, {512}, {512}}},
+                                   {"max pool 64", pool, {{2, 30, 28, 64}}},
+                                   {"max pool 512", pool, {{1, 14, 14, 512}}},
+                                   {"block 32-64", block, block_shapes({2, 33, 31, 32}, 64)},
+                                   {"block 512-512", block, block_shapes({2, 14, 14, 512}, 512)}};
+  REQUIRE(cases.size() == kGoldenWideOps.size());
+  std::int64_t seed = 100;
+  for (const Case& c : cases) {
+    const std::vector<GoldenPicked>& golden = kGoldenWideOps.at(c.name);
+    Leaves leaves;
+    for (std::size_t i = 0; i < c.shapes.size(); ++i)
+      leaves.push_back(numbers(c.shapes[i], seed + static_cast<std::int64_t>(i)).requires_grad_());
+    const Tensor y = c.op(leaves);
+    y.backward(numbers(y.shape(), seed + 9));
+    REQUIRE(golden.size() == leaves.size() + 1);
+    INFO(c.name);
+    CHECK(error(y, golden[0]) < 1e-5);
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+      INFO("gradient of input " << i);
+      CHECK(error(leaves[i].grad(), golden[i + 1]) < 1e-5);
+    }
+    seed += 10;
+  }
 }

@@ -55,10 +55,11 @@ void weight_gradients(ChannelSums& sums, const Affine& affine, GradSlot* weight,
 
 InputGradient input_gradient(const ChannelSums& sums, const Affine& affine, std::int64_t rows,
                              bool batch_statistics) {
+  InputGradient dx{affine.scale, {}, {}};
+  if (!batch_statistics) return dx;
   const std::size_t n = affine.mean.size();
-  InputGradient dx{affine.scale, std::vector<Scalar>(n, Scalar{0}),
-                   std::vector<Scalar>(n, Scalar{0})};
-  for (std::size_t c = 0; batch_statistics && c < n; ++c) {
+  dx.b.resize(n), dx.d.resize(n);
+  for (std::size_t c = 0; c < n; ++c) {
     const double per_row = static_cast<double>(dx.a[c]) / static_cast<double>(rows);
     const double slope = per_row * sums.second[c] * static_cast<double>(affine.inv_std[c]);
     dx.b[c] = static_cast<Scalar>(-slope);

@@ -83,7 +83,7 @@ struct InputGradient {
   std::vector<Scalar> a, b, d;
 };
 
-/// From sum g and sum g xh over `rows` rows; without batch statistics b = d = 0.
+/// From sum g and sum g xh over `rows` rows; without batch statistics b = d = 0, and empty.
 InputGradient input_gradient(const ChannelSums& sums, const Affine& affine, std::int64_t rows,
                              bool batch_statistics);
 

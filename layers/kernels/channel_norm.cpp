@@ -143,19 +143,20 @@ void affine_backward(Activation activation, const Scalar* x, const Scalar* dy,
   dispatch(activation, [&]<Activation A>() {
     for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
       for_each_vector(channels, [&]<class V>(std::int64_t c) {
-        V scale, shift, va, vb, vd;
+        V scale, shift, va, vb{}, vd{};
         load(scale, affine.scale + c);
         load(shift, affine.shift + c);
         load(va, a + c);
-        load(vb, b + c);
-        load(vd, d + c);
+        if (b) load(vb, b + c);
+        if (d) load(vd, d + c);
         for (std::int64_t row = begin; row < end; ++row) {
           const std::int64_t i = row * channels + c;
           V v, g;
           load(v, x + i);
           load(g, dy + i);
           mask<A>(g, V(v * scale + shift));
-          V result = va * g + (vb * v + vd);
+          V result = va * g;
+          if (b) result += vb * v + vd;
           if (beta != 0) {
             V before;
             load(before, dx + i);

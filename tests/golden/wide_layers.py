@@ -3,7 +3,7 @@
 /usr/bin/python3 tests/golden/wide_layers.py > tests/golden/wide_layers.h
 
 Layers of VGG16 and MobileNet with their real numbers of channels, where kernels cut their work into blocks, panels and
-parts, on small maps. Inputs and the gradient that comes in follow from a formula that the test repeats. Of y, dx and dw
+parts, on small maps: convolutions, then linear, batch norm, max pool, and MobileNet's block in training. Inputs and the gradient that comes in follow from a formula that the test repeats. Of y, dx and dw
 the greatest value is printed and 40 elements spread over the tensor, in boxgrad's order of axes.
 """
 import torch
@@ -45,4 +45,44 @@ for seed, (name, n, side, into, out, k, stride, groups) in enumerate(LAYERS):
     y.backward(numbers(tuple(y.shape), 3 * seed + 2))
     print('    {"%s", %d, %d, %d, %d, %d, %d, %d,\n     %s,\n     %s,\n     %s},' % (
         name, n, side, into, out, k, stride, groups, picked(y.detach()), picked(x.grad), picked(w.grad)))
+print('};')
+
+
+def inputs(first_seed, *shapes):
+    return [numbers(shape, first_seed + i).requires_grad_() for i, shape in enumerate(shapes)]
+
+
+def channels_first(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def norm(x, gamma, beta):  # statistics of the batch, then ReLU
+    return F.relu(F.batch_norm(channels_first(x), None, None, gamma, beta, True, 0.1, 1e-5)).permute(0, 2, 3, 1)
+
+
+def convolve(x, w, stride=1, groups=1):
+    return F.conv2d(channels_first(x), w.permute(3, 2, 0, 1), None, stride, w.shape[0] // 2, 1, groups).permute(0, 2, 3, 1)
+
+
+def block(x, w1, g1, b1, w2, g2, b2):
+    u = norm(convolve(x, w1, 1, x.shape[3]), g1, b1)
+    return norm(convolve(u, w2), g2, b2)
+
+
+OPS = [('linear 4096-1024', lambda x, w, b: F.relu(x @ w + b), (33, 4096), (4096, 1024), (1024,)),
+       ('linear one row', lambda x, w, b: F.relu(x @ w + b), (1, 4096), (4096, 512), (512,)),
+       ('batch norm 64', norm, (2, 30, 29, 64), (64,), (64,)),
+       ('batch norm 512', norm, (2, 14, 14, 512), (512,), (512,)),
+       ('max pool 64', lambda x: F.max_pool2d(channels_first(x), 2).permute(0, 2, 3, 1), (2, 30, 28, 64)),
+       ('max pool 512', lambda x: F.max_pool2d(channels_first(x), 2).permute(0, 2, 3, 1), (1, 14, 14, 512)),
+       ('block 32-64', block, (2, 33, 31, 32), (3, 3, 1, 32), (32,), (32,), (1, 1, 32, 64), (64,), (64,)),
+       ('block 512-512', block, (2, 14, 14, 512), (3, 3, 1, 512), (512,), (512,), (1, 1, 512, 512), (512,), (512,))]
+
+print('// Of each op: y, then the gradients of its inputs in order.')
+print('inline const std::map<std::string, std::vector<GoldenPicked>> kGoldenWideOps = {')
+for i, (name, op, *shapes) in enumerate(OPS):
+    leaves = inputs(100 + 10 * i, *shapes)
+    y = op(*leaves)
+    y.backward(numbers(tuple(y.shape), 109 + 10 * i))
+    print('    {"%s",\n     {%s}},' % (name, ',\n      '.join(picked(t) for t in [y.detach()] + [l.grad for l in leaves])))
 print('};\n// clang-format on')

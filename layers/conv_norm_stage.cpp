@@ -1,6 +1,7 @@
-#include "layers/kernels/conv_norm_stage.h"
+#include "layers/conv_norm_stage.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 #include <vector>
 
@@ -10,7 +11,9 @@
 #include "layers/kernels/pointwise.h"
 #include "layers/kernels/scratch.h"
 
-namespace boxgrad::kernels {
+namespace boxgrad::conv_norm_stage {
+
+using namespace kernels;
 
 namespace {
 
@@ -84,18 +87,22 @@ const Scalar* RowSource::read(std::int64_t begin, std::int64_t end, Scalar* room
   return room;
 }
 
-ConvNormStage convolve_and_measure(const char* op, const ConvShape& s, const RowSource& x,
-                                   const ConvNormArguments& a) {
+void check_norm(const char* op, const char* part, const ConvShape& s, const ConvNormArguments& a) {
   const Shape channels{s.out_c};
   for (const auto& [name, t] : {std::pair<const char*, const Tensor*>{"gamma", &a.gamma},
                                 {"beta", &a.beta},
                                 {"running_mean", &a.running_mean},
                                 {"running_var", &a.running_var}})
-    check(t->shape() == channels, op, ": ", name, " must have shape ", channels, ", got ",
+    check(t->shape() == channels, op, ": ", part, name, " must have shape ", channels, ", got ",
           t->shape());
   check(s.out_pixels() >= 2, op, ": needs at least 2 positions to have a variance, got x of shape ",
         Shape{s.batch, s.in_h, s.in_w, s.in_c});
+}
+
+ConvNormStage convolve_and_measure(ConvAlgorithm algorithm, const ConvShape& s, const RowSource& x,
+                                   const ConvNormArguments& a) {
   ConvNormStage f{s,
+                  algorithm,
                   a.norm.activation,
                   a.weight.detach(),
                   Tensor::empty({s.batch, s.out_h, s.out_w, s.out_c}),
@@ -103,10 +110,9 @@ ConvNormStage convolve_and_measure(const char* op, const ConvShape& s, const Row
   const Scalar* w = a.weight.data().data();
   Scalar* z = f.z.data().data();
   std::vector<Scalar> origin(static_cast<std::size_t>(s.out_c));
-  // With a single channel a 1x1 convolution is both; a pending x is read by products alone.
-  const bool depthwise = !x.pending && conv_algorithm_covers(ConvAlgorithm::depthwise, s);
-  const ChannelSums moments = depthwise ? filter_and_sum(s, x.map, w, origin.data(), z)
-                                        : multiply_and_sum(s, x, w, origin.data(), z);
+  const ChannelSums moments = algorithm == ConvAlgorithm::depthwise
+                                  ? filter_and_sum(s, x.map, w, origin.data(), z)
+                                  : multiply_and_sum(s, x, w, origin.data(), z);
   f.affine = batch_statistics(moments, origin.data(), s.out_pixels(), a.norm, a.running_mean,
                               a.running_var);
   f.affine.set_scale(a.gamma.data().data(), a.beta.data().data());
@@ -139,6 +145,7 @@ ChannelSums norm_gradient_sums(const ConvNormStage& f, const Scalar* dy) {
 void pointwise_stage_gradients(const ConvNormStage& f, const InputGradient& terms, const Scalar* dy,
                                const RowSource& x, GradSlot::Target dx, GradSlot* dw,
                                BlockSums* input_sums) {
+  assert(!input_sums || (x.pending && dx.data && dx.beta == 0));
   const ConvShape& s = f.shape;
   const RowProduct multiply(s.in_c, s.out_c, f.weight.data().data(), true);
   const std::int64_t rows = s.out_pixels(), block = product_rows(s, multiply), size = s.weights();
@@ -226,4 +233,4 @@ void depthwise_stage_gradients(const ConvNormStage& f, const InputGradient& term
   if (dw) add_parts(parts, size, sums, *dw);
 }
 
-}  // namespace boxgrad::kernels
+}  // namespace boxgrad::conv_norm_stage
