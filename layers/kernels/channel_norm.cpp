@@ -44,11 +44,16 @@ void dispatch(Activation activation, F f) {
   }
 }
 
-/// Rows that are walked together, column by column: as many streams as a CPU can fetch ahead of.
-constexpr std::int64_t kBand = 8;
+/// Rows whose sums are taken together, column by column: as many streams as a CPU can fetch ahead
+/// of, and enough that sums are seldom loaded and stored.
+constexpr std::int64_t kSumBand = 8;
+
+/// Rows that are mapped together. With short registers a row by itself, from end to end, is faster
+/// (1.2 to 1.5 times on a Zen 3): its lines are fetched in order, constants come from the L1 cache.
+constexpr std::int64_t kMapBand = kRegisterBytes == 64 ? 8 : 1;
 
 /// body(begin, end) for bands of the rows.
-template <class F>
+template <std::int64_t kBand, class F>
 void for_each_band(std::int64_t rows, F body) {
   for (std::int64_t begin = 0; begin < rows; begin += kBand)
     body(begin, std::min(begin + kBand, rows));
@@ -77,7 +82,7 @@ void moment_sums(const Scalar* x, const Scalar* origin, std::int64_t rows, std::
                  Scalar* first, Scalar* second) {
   std::fill_n(first, channels, Scalar{0});
   std::fill_n(second, channels, Scalar{0});
-  for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
+  for_each_band<kSumBand>(rows, [&](std::int64_t begin, std::int64_t end) {
     for_each_vector(channels, [&]<class V>(std::int64_t c) {
       V zero_point;
       load(zero_point, origin + c);
@@ -95,7 +100,7 @@ void moment_sums(const Scalar* x, const Scalar* origin, std::int64_t rows, std::
 void affine_forward(Activation activation, const Scalar* x, const ChannelAffine& affine,
                     std::int64_t rows, std::int64_t channels, Scalar* y) {
   dispatch(activation, [&]<Activation A>() {
-    for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
+    for_each_band<kMapBand>(rows, [&](std::int64_t begin, std::int64_t end) {
       for_each_vector(channels, [&]<class V>(std::int64_t c) {
         V scale, shift;
         load(scale, affine.scale + c);
@@ -118,7 +123,7 @@ void gradient_sums(Activation activation, const Scalar* x, const Scalar* dy,
   std::fill_n(first, channels, Scalar{0});
   std::fill_n(second, channels, Scalar{0});
   dispatch(activation, [&]<Activation A>() {
-    for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
+    for_each_band<kSumBand>(rows, [&](std::int64_t begin, std::int64_t end) {
       for_each_vector(channels, [&]<class V>(std::int64_t c) {
         V scale, shift, mean;
         load(scale, affine.scale + c);
@@ -141,7 +146,7 @@ void affine_backward(Activation activation, const Scalar* x, const Scalar* dy,
                      const ChannelAffine& affine, const Scalar* a, const Scalar* b, const Scalar* d,
                      std::int64_t rows, std::int64_t channels, Scalar beta, Scalar* dx) {
   dispatch(activation, [&]<Activation A>() {
-    for_each_band(rows, [&](std::int64_t begin, std::int64_t end) {
+    for_each_band<kMapBand>(rows, [&](std::int64_t begin, std::int64_t end) {
       for_each_vector(channels, [&]<class V>(std::int64_t c) {
         V scale, shift, va, vb{}, vd{};
         load(scale, affine.scale + c);

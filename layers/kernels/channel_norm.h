@@ -6,9 +6,9 @@
 #include "layers/activation.h"
 
 /// The loops of batch normalisation over `rows` positions of `channels` neighbouring numbers. Each
-/// takes one block of rows and walks it in bands of eight, a vector of channels after the other:
-/// within a band the channels' constants and sums stay in registers, and eight rows are as many
-/// streams as a CPU fetches ahead of. (A whole block column by column would save the reloading,
+/// takes one block of rows and walks it in bands of a few, a vector of channels after the other:
+/// within a band the channels' constants and sums stay in registers, and its rows are no more
+/// streams than a CPU fetches ahead of. (A whole block column by column would save the reloading,
 /// and touch a line in each of hundreds of rows.) Plain numbers; the callers cut blocks and check.
 namespace boxgrad::kernels {
 
