@@ -50,11 +50,15 @@ namespace {
 
 constexpr double kHuge = std::numeric_limits<double>::max();
 
-/// Some messages of CLI11 and of the standard library span lines; scripts and eyes want one.
+/// Some messages of CLI11 and of the standard library span lines; scripts and eyes want one. Names
+/// from files stand in many: what a terminal would take for an order becomes '?'.
 std::string one_line(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   for (char& c : text)
-    if (c == '\n' || c == '\r') c = ' ';
+    if (c == '\n' || c == '\r')
+      c = ' ';
+    else if (static_cast<unsigned char>(c) < 32 || c == 127)
+      c = '?';
   return text;
 }
 

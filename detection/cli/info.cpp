@@ -17,8 +17,13 @@ namespace {
 
 using Path = std::filesystem::path;
 
+/// Texts from files are a stranger's: no control characters of theirs reach the terminal.
+constexpr std::size_t kLongest = 4096;
+
+std::string shown(const Path& path) { return printable(path.string(), kLongest); }
+
 void print_tensor(const std::string& name, const Shape& shape, const char* note) {
-  std::cout << "  " << name << "  " << shape << note << "\n";
+  std::cout << "  " << printable(name) << "  " << shape << note << "\n";
 }
 
 void print_total(std::size_t tensors, std::int64_t numbers) {
@@ -37,15 +42,17 @@ void show_spec(const DetectorSpec& spec) {
     std::cout << "\n  stride " << level.stride_px << " px, anchors";
     for (const BoxSize& size : level.sizes) std::cout << " " << size.width << "x" << size.height;
   }
-  for (const auto& [path, rank] : spec.ranks) std::cout << "\n  " << path << " of rank " << rank;
+  for (const auto& [path, rank] : spec.ranks)
+    std::cout << "\n  " << printable(path) << " of rank " << rank;
   std::cout << "\n";
 }
 
 void show_weights(const Path& path) {
   const TensorFile file = load_safetensors(path);
-  std::cout << path.string() << ": safetensors\n";
+  std::cout << shown(path) << ": safetensors\n";
   for (const auto& [key, text] : file.metadata)
-    if (key != kSpecKey) std::cout << "  metadata " << key << ": " << text << "\n";
+    if (key != kSpecKey)
+      std::cout << "  metadata " << printable(key) << ": " << printable(text, kLongest) << "\n";
   if (file.metadata.contains(kSpecKey)) show_spec(spec_of_weights(path));
   std::int64_t numbers = 0;
   for (const auto& [name, tensor] : file.tensors) {
@@ -55,27 +62,31 @@ void show_weights(const Path& path) {
   print_total(file.tensors.size(), numbers);
 }
 
-void show_checkpoint(const Path& folder) {
+void show_checkpoint(const Path& path, const Checkpoint& checkpoint) {
+  std::cout << shown(path) << ": checkpoint after " << checkpoint.iteration << " of "
+            << checkpoint.total_iterations << " steps, "
+            << static_cast<std::int64_t>(checkpoint.seconds) << " s of training\n";
+  if (!checkpoint.log.steps.empty())
+    std::cout << "  loss " << checkpoint.log.steps.back().loss << "\n";
+  for (const ValidationRecord& v : checkpoint.log.validations)
+    std::cout << "  step " << v.iteration << ": AP50 " << v.ap50 << "\n";
+  std::cout << "  settings " << printable(checkpoint.config, kLongest) << "\n";
+  std::int64_t numbers = 0;
+  for (const auto& [name, tensor] : checkpoint.tensors) numbers += tensor.numel();
+  print_total(checkpoint.tensors.size(), numbers);
+}
+
+void show_newest_checkpoint(const Path& folder) {
   std::string warning;
   const auto checkpoint = load_checkpoint(folder, &warning);
   check(checkpoint.has_value(), folder.string(), ": holds no checkpoint");
-  if (!warning.empty()) std::cerr << "warning: " << warning << "\n";
-  std::cout << folder.string() << ": checkpoint after " << checkpoint->iteration << " of "
-            << checkpoint->total_iterations << " steps, "
-            << static_cast<std::int64_t>(checkpoint->seconds) << " s of training\n";
-  if (!checkpoint->log.steps.empty())
-    std::cout << "  loss " << checkpoint->log.steps.back().loss << "\n";
-  for (const ValidationRecord& v : checkpoint->log.validations)
-    std::cout << "  step " << v.iteration << ": AP50 " << v.ap50 << "\n";
-  std::cout << "  settings " << checkpoint->config << "\n";
-  std::int64_t numbers = 0;
-  for (const auto& [name, tensor] : checkpoint->tensors) numbers += tensor.numel();
-  print_total(checkpoint->tensors.size(), numbers);
+  if (!warning.empty()) std::cerr << "warning: " << printable(warning, kLongest) << "\n";
+  show_checkpoint(folder, *checkpoint);
 }
 
 void show_tfjs(const Path& manifest) {
   const TfjsManifest announced = read_tfjs_manifest(manifest);
-  std::cout << manifest.string() << ": TensorFlow.js weights\n";
+  std::cout << shown(manifest) << ": TensorFlow.js weights\n";
   std::int64_t numbers = 0;
   for (const TfjsWeight& w : announced.weights) {
     print_tensor(w.name, w.shape, w.quantized ? "  one byte a number" : "");
@@ -106,7 +117,7 @@ bool has_checkpoint(const Path& folder) {
 
 void show_run(const Path& folder) {
   const RunConfig config = load_run_config(folder / kConfigFile);
-  std::cout << folder.string() << ": a run on " << printable(config.data) << "\n";
+  std::cout << shown(folder) << ": a run on " << printable(config.data) << "\n";
   show_spec(*config.detector);
   for (const bool best : {false, true}) {
     const char* name = best ? kBestFile : kModelFile;
@@ -117,7 +128,7 @@ void show_run(const Path& folder) {
     std::cout << "  " << name << ": " << load_run(folder, best).detector->parameter_count()
               << " parameters\n";
   }
-  if (has_checkpoint(folder)) show_checkpoint(folder);
+  if (has_checkpoint(folder)) show_newest_checkpoint(folder);
 }
 
 void show(const Path& path) {
@@ -126,12 +137,15 @@ void show(const Path& path) {
     const std::string name = path.filename().string();
     if (name.ends_with("weights_manifest.json")) return show_tfjs(path);
     if (name.ends_with(".safetensors")) return show_weights(path);
+    if (name.starts_with("checkpoint-") && name.ends_with(".json"))
+      return show_checkpoint(path, read_checkpoint(path));
     throw std::invalid_argument(concat(path.string(),
-                                       ": must be weights (.safetensors), a manifest of "
-                                       "TensorFlow.js (...weights_manifest.json) or a folder"));
+                                       ": must be weights (.safetensors), a checkpoint "
+                                       "(checkpoint-N.json), a manifest of TensorFlow.js "
+                                       "(...weights_manifest.json) or a folder"));
   }
   if (is_run_folder(path)) return show_run(path);
-  if (has_checkpoint(path)) return show_checkpoint(path);
+  if (has_checkpoint(path)) return show_newest_checkpoint(path);
   if (const Path manifest = manifest_in(path); !manifest.empty()) return show_tfjs(manifest);
   if (std::filesystem::exists(path / "model")) return show_tfjs(face_manifest(path));
   throw std::invalid_argument(
@@ -150,9 +164,12 @@ int run_info(int argc, char** argv) {
                    .examples = "Examples:\n"
                                "  boxgrad info weights.safetensors\n"
                                "  boxgrad info out/run\n"
+                               "  boxgrad info out/run/checkpoint-400.json\n"
                                "  boxgrad info out/face-api/package\n"});
   Path path;
-  program.option("file", path, "a .safetensors file, a run's folder, a TensorFlow.js folder");
+  program.option(
+      "file", path,
+      "a .safetensors file, a run's folder, a checkpoint's .json, a TensorFlow.js folder");
   return program.run(argc, argv, [&] {
     check(!path.empty(), "name the file or folder (boxgrad info --help)");
     show(path);

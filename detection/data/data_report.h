@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -64,8 +65,9 @@ class DataReport {
   std::vector<DataIssue> issues_;
 };
 
-/// A text from a stranger's file for a message: control characters become '?', and what is longer
-/// than 80 bytes is cut.
-std::string printable(const std::string& text);
+/// A text from a stranger's file for a message: control characters become '?', those of Latin-1
+/// (U+0080 to U+009F, which some terminals obey) included, and what is longer than `most` bytes is
+/// cut.
+std::string printable(const std::string& text, std::size_t most = 80);
 
 }  // namespace boxgrad::detection

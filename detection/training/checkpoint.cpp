@@ -32,20 +32,25 @@ fs::path manifest_path(const fs::path& folder, std::int64_t iteration) {
   return folder / concat("checkpoint-", iteration, ".json");
 }
 
+/// Of a manifest's name; empty for other files.
+std::optional<std::int64_t> iteration_of(const fs::path& path) {
+  const std::string name = path.filename().string();
+  constexpr std::string_view prefix = "checkpoint-", suffix = ".json";
+  if (!name.starts_with(prefix) || !name.ends_with(suffix)) return {};
+  std::int64_t iteration = 0;
+  const char *first = name.data() + prefix.size(),
+             *last = name.data() + name.size() - suffix.size();
+  const auto [end, error] = std::from_chars(first, last, iteration);
+  if (error != std::errc() || end != last) return {};
+  return iteration;
+}
+
 /// The iterations of the manifests in a folder, newest first.
 std::vector<std::int64_t> generations(const fs::path& folder) {
   std::vector<std::int64_t> found;
   if (!fs::is_directory(folder)) return found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    constexpr std::string_view prefix = "checkpoint-", suffix = ".json";
-    if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
-    std::int64_t iteration = 0;
-    const char *first = name.data() + prefix.size(),
-               *last = name.data() + name.size() - suffix.size();
-    const auto [end, error] = std::from_chars(first, last, iteration);
-    if (error == std::errc() && end == last) found.push_back(iteration);
-  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (const auto iteration = iteration_of(entry.path())) found.push_back(*iteration);
   std::ranges::sort(found, std::greater<>());
   return found;
 }
@@ -122,6 +127,13 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
     fs::remove(manifest_path(folder, iteration));
     fs::remove(tensor_path(folder, iteration));
   }
+}
+
+Checkpoint read_checkpoint(const fs::path& manifest) {
+  const auto iteration = iteration_of(manifest);
+  check(iteration.has_value(), manifest.string(),
+        ": must be called checkpoint-<steps>.json, as boxgrad writes it");
+  return read_generation(manifest.parent_path(), *iteration);
 }
 
 std::optional<Checkpoint> load_checkpoint(const fs::path& folder, std::string* warning) {

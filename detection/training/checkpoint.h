@@ -35,6 +35,11 @@ struct Checkpoint {
 /// holds a number that is not finite; the generations that were there stay.
 void save_checkpoint(const std::filesystem::path& folder, const Checkpoint& checkpoint);
 
+/// One generation, by its manifest, checkpoint-<iteration>.json.
+/// Throws std::invalid_argument naming the file for another name and when it, or its file of
+/// tensors, is damaged; std::runtime_error when one cannot be read.
+Checkpoint read_checkpoint(const std::filesystem::path& manifest);
+
 /// Reads the newest generation that is intact: both hashes match. std::nullopt when the folder
 /// holds none at all. `warning` says when an older one was taken, and why.
 /// Throws std::invalid_argument naming the files when there are some but none is intact.
