@@ -116,6 +116,9 @@ std::string BoxFrame::text() const {
   else if (factor_x != 1 || factor_y != 1)
     scaled = concat("multiplied by ", format_number(factor_x, 3), " along x and ",
                     format_number(factor_y, 3), " along y");
+  if (shift_x != 0 || shift_y != 0)
+    scaled += concat(scaled.empty() ? "" : ", then ", "moved by ", format_number(shift_x, 3),
+                     " px along x and ", format_number(shift_y, 3), " px along y");
   const std::string rearranged = form_text(form);
   if (rearranged.empty() || scaled.empty()) return rearranged + scaled;
   return concat(rearranged, " and ", scaled);
@@ -125,12 +128,13 @@ Tensor from_frame(const Tensor& boxes, const BoxFrame& frame, const PhotoSizes& 
                   std::size_t image) {
   const auto [unit_x, unit_y] = unit_of(frame.unit, sizes, image);
   const double width = frame.form == BoxForm::mirrored ? sizes.at(image)[0] : 0;
-  const double scale_x = unit_x * frame.factor_x, scale_y = unit_y * frame.factor_y;
+  const std::array<double, 2> scale{unit_x * frame.factor_x, unit_y * frame.factor_y};
+  const std::array<double, 2> shift{frame.shift_x, frame.shift_y};
   Tensor result({boxes.size(0), 4});
   for (std::size_t i = 0; i < static_cast<std::size_t>(boxes.size(0)); ++i) {
     const Corners corners = corners_of(row_of(boxes, i), frame.form, width);
     for (std::size_t c = 0; c < 4; ++c)
-      result.data()[4 * i + c] = static_cast<Scalar>(corners[c] * (c % 2 == 0 ? scale_x : scale_y));
+      result.data()[4 * i + c] = static_cast<Scalar>(corners[c] * scale[c % 2] + shift[c % 2]);
   }
   return result;
 }
@@ -168,6 +172,52 @@ std::optional<BoxFrame> with_factors(BoxFrame frame, const std::vector<Detection
   return frame;
 }
 
+std::optional<BoxFrame> with_shift(const std::vector<Detections>& detections,
+                                   const std::vector<Target>& targets) {
+  using Bin = std::pair<int, int>;
+  std::map<Bin, std::vector<std::array<double, 2>>> bins;
+  double sides = 0, count = 0;
+  for (const Target& target : targets)
+    for (std::size_t g = 0; g < target.labels.size(); ++g, ++count) {
+      const Corners truth = row_of(target.boxes, g);
+      sides += truth[2] - truth[0] + truth[3] - truth[1];
+    }
+  if (!(count > 0 && sides > 0)) return {};
+  const double bin_px = kBin * sides / (2 * count);
+  for (std::size_t n = 0; n < targets.size(); ++n)
+    for (std::size_t d = 0; d < std::min(detections[n].labels.size(), kVoters); ++d)
+      for (std::size_t g = 0; g < targets[n].labels.size(); ++g) {
+        const Corners answer = row_of(detections[n].boxes, d), truth = row_of(targets[n].boxes, g);
+        std::array<double, 2> shift{};
+        bool alike = true;
+        for (const std::size_t axis : {0, 1}) {
+          const double ratio = (truth[axis + 2] - truth[axis]) / (answer[axis + 2] - answer[axis]);
+          alike = alike && ratio > 1 - kApart && ratio < 1 + kApart;
+          shift[axis] = (truth[axis] + truth[axis + 2] - answer[axis] - answer[axis + 2]) / 2;
+          alike = alike && std::abs(shift[axis]) < 1e5 * bin_px;  // a bin is an int
+        }
+        if (alike)
+          bins[{static_cast<int>(std::floor(shift[0] / bin_px)),
+                static_cast<int>(std::floor(shift[1] / bin_px))}]
+              .push_back(shift);
+      }
+  std::vector<std::array<double, 2>> best;
+  for (const auto& [bin, own] : bins) {
+    std::vector<std::array<double, 2>> votes;  // with the neighbours, as above
+    for (const int dx : {-1, 0, 1})
+      for (const int dy : {-1, 0, 1})
+        if (const auto near = bins.find(Bin{bin.first + dx, bin.second + dy}); near != bins.end())
+          votes.insert(votes.end(), near->second.begin(), near->second.end());
+    if (votes.size() > best.size()) best = std::move(votes);
+  }
+  if (best.empty()) return {};
+  BoxFrame frame;
+  for (const auto& [x, y] : best) frame.shift_x += x, frame.shift_y += y;
+  frame.shift_x /= static_cast<double>(best.size());
+  frame.shift_y /= static_cast<double>(best.size());
+  return frame;
+}
+
 std::vector<BoxFrame> candidate_frames(const std::vector<Detections>& detections,
                                        const std::vector<Target>& targets,
                                        const PhotoSizes& sizes) {
@@ -176,6 +226,7 @@ std::vector<BoxFrame> candidate_frames(const std::vector<Detections>& detections
   std::vector<BoxFrame> result;
   for (const BoxForm form : forms) result.push_back({.form = form});
   if (!sizes.empty()) result.push_back({.form = BoxForm::mirrored});
+  if (const auto frame = with_shift(detections, targets)) result.push_back(*frame);
   const auto scale = [&](BoxForm form) {
     for (const BoxUnit unit : {BoxUnit::sides, BoxUnit::pixels, BoxUnit::shorter_side}) {
       if (unit != BoxUnit::pixels && sizes.empty()) continue;

@@ -33,6 +33,7 @@ struct BoxFrame {
   BoxForm form = BoxForm::corners;
   BoxUnit unit = BoxUnit::pixels;
   double factor_x = 1, factor_y = 1;
+  double shift_x = 0, shift_y = 0;  ///< in the photo's pixels, added last
 
   /// What undoes it: "read as (x, y, width, height) and multiplied by 0.5 along x and 0.5 along y".
   std::string text() const;
@@ -52,8 +53,13 @@ Tensor from_frame(const Tensor& boxes, const BoxFrame& frame, const PhotoSizes& 
 std::optional<BoxFrame> with_factors(BoxFrame frame, const std::vector<Detections>& detections,
                                      const std::vector<Target>& targets, const PhotoSizes& sizes);
 
-/// All frames of the answers worth trying, from simple to involved: rearranged, then scaled, then
-/// both.
+/// The shift of whole boxes that most pairs of an answer and a truth of the same photo agree on,
+/// whose sides differ by less than a fifth; empty when no pair does.
+std::optional<BoxFrame> with_shift(const std::vector<Detections>& detections,
+                                   const std::vector<Target>& targets);
+
+/// All frames of the answers worth trying, from simple to involved: rearranged, then moved, then
+/// scaled, then rearranged and scaled.
 std::vector<BoxFrame> candidate_frames(const std::vector<Detections>& detections,
                                        const std::vector<Target>& targets, const PhotoSizes& sizes);
 

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/svg.h"
+#include "detection/data/data_report.h"
 #include "detection/evaluation.h"
 
 namespace boxgrad::detection {
@@ -96,7 +97,8 @@ class Attempts {
       for (std::size_t n = 0; n < changed.answers.size(); ++n)
         changed.answers[n].boxes = from_frame(changed.answers[n].boxes, frame, changed.sizes, n);
       add(changed, ZeroReason::other_frame, "the answers' boxes are " + frame.text(),
-          "answers must be [x1, y1, x2, y2] in pixels of the photo as it lies on the disk");
+          "answers and annotations must both be [x1, y1, x2, y2] in pixels of the photo as it lies "
+          "on the disk");
     }
   }
 
@@ -232,7 +234,7 @@ bool same_for_all(const ZeroCase& given) {
 std::string quoted_list(const std::vector<std::string>& names) {
   std::string text;
   for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 5); ++i)
-    text += concat(i > 0 ? ", " : "", "\"", names[i], "\"");
+    text += concat(i > 0 ? ", " : "", "\"", printable(names[i]), "\"");
   return names.size() > 5 ? text + ", ..." : text;
 }
 

@@ -43,7 +43,7 @@ struct ZeroContext {
   std::vector<std::string> data_class_names = {};  ///< the folder's own; empty: not known
   PhotoSizes sizes = {};       ///< empty: not known; frames that depend on them are not tried
   double score_threshold = 0;  ///< answers below do not count
-  double nearly_zero = 0.05;   ///< an AP50 from here on needs no explanation
+  double nearly_zero = 0.1;    ///< an AP50 from here on needs no explanation
 };
 
 /// Why AP50 (VOC's, by area) is 0 or nearly so, the most certain reason first; empty when AP50 is

@@ -234,6 +234,10 @@ TEST_CASE("why_ap_is_zero: boxes written in another frame", "[explain][zero]") {
          const Scalar left = Scalar(w) - b[2];
          b[2] = Scalar(w) - b[0], b[0] = left;
        }},
+      {"moved by 120 px along x and -90 px along y",
+       [](Scalar* b, double, double) {
+         for (int c = 0; c < 4; ++c) b[c] += Scalar(c % 2 == 0 ? -120 : 90);
+       }},
       {"multiplied by 2 along x and 2 along y",
        [](Scalar* b, double, double) {
          for (int c = 0; c < 4; ++c) b[c] /= 2;

@@ -140,6 +140,16 @@ void write_results(const EvalSettings& settings, const PhotoDataset& photos, con
               << "coco_results.json\n";
 }
 
+/// What the detector says of the first photos when no score is too low.
+Answers answers_of_any_score(const TrainedDetector& trained, const Dataset& asked) {
+  constexpr std::int64_t kEnough = 20;
+  DetectorSpec lower = trained.spec;
+  lower.answers.score_threshold = 0;
+  const auto twin = make_detector(lower);
+  twin->load_state_dict(trained.detector->state_dict());
+  return detect_all(*twin, asked, trained.preparation, kEnough, 1);
+}
+
 void eval_run(EvalSettings settings) {
   check(!settings.run.empty(), "name the run's folder (boxgrad eval --help)");
   check(!settings.data.empty(), "--data: name the folder of photos");
@@ -147,7 +157,7 @@ void eval_run(EvalSettings settings) {
   say_how_it_is_split(settings.data);
   settings.split = split_to_measure(settings);
   const std::vector<std::string>& names = trained.spec.classes;
-  const auto photos = photos_for(settings.data, settings.split, names);
+  const auto photos = photos_for(settings.data, settings.split, names, settings.explain);
   if (settings.out.empty())
     settings.out =
         (std::filesystem::is_directory(settings.run) ? settings.run : settings.run.parent_path()) /
@@ -179,7 +189,12 @@ void eval_run(EvalSettings settings) {
   Report report(trained.spec.model + " on " + settings.split, settings.data);
   add_run_sections(report, result, asked, settings.out);
   if (settings.explain) {
-    const Explained explained = explain(result.answers, asked, names);
+    const auto& own = photos->annotated_names();
+    const Explained explained =
+        explain(result.answers, asked, names,
+                {.data_class_names = {own.begin(), own.end()},
+                 .score_threshold = trained.spec.answers.score_threshold,
+                 .all_answers = [&] { return answers_of_any_score(trained, asked); }});
     std::cout << "\n";
     for (const std::string& line : explained_lines(explained, names)) std::cout << line << "\n";
     write_file_atomically(settings.out / "explain.json", explained_json(explained));
@@ -187,6 +202,9 @@ void eval_run(EvalSettings settings) {
   }
   report.write(settings.out / "index.html");
   std::cout << "pictures: " << (settings.out / "index.html").string() << "\n";
+  // It is explained, but nothing was measured.
+  const std::string why = why_empty(*photos, settings.data, settings.split, names);
+  check(why.empty(), why);
 }
 
 }  // namespace

@@ -9,20 +9,50 @@
 
 namespace boxgrad::detection {
 
+namespace {
+
+/// "green, red", the first ten of them.
+template <class Names>
+std::string names_text(const Names& names) {
+  std::string text;
+  std::size_t shown = 0;
+  for (const std::string& name : names) {
+    if (++shown > 10) return text + ", ...";
+    text += (shown == 1 ? "" : ", ") + printable(name);
+  }
+  return text;
+}
+
+}  // namespace
+
 std::unique_ptr<PhotoDataset> photos_for(const std::string& folder, const std::string& split,
-                                         const std::vector<std::string>& classes) {
+                                         const std::vector<std::string>& classes,
+                                         bool may_be_empty) {
   auto photos = open_photos(folder, {.split = split, .classes = classes});
   for (const std::string& line : photos->summary()) std::cout << split << ": " << line << "\n";
-  const bool any = std::ranges::any_of(
-      photos->entries(), [](const PhotoEntry& entry) { return !entry.objects.empty(); });
-  std::string known;
-  for (const std::string& name : classes) known += (known.empty() ? "" : ", ") + name;
-  check(any || photos->report().count(DataProblem::unknown_class) == 0, folder, ", split \"", split,
-        "\": no object is of a class that the network knows (", known,
-        "); names are compared letter by letter");
-  check(any, folder, ", split \"", split, "\": there is no object on any of its ", photos->size(),
-        " photos");
+  const std::string why = why_empty(*photos, folder, split, classes);
+  check(why.empty() || may_be_empty, why);
   return photos;
+}
+
+std::string why_empty(const PhotoDataset& photos, const std::string& folder,
+                      const std::string& split, const std::vector<std::string>& classes) {
+  if (std::ranges::any_of(photos.entries(),
+                          [](const PhotoEntry& entry) { return !entry.objects.empty(); }))
+    return {};
+  const std::string where = concat(folder, ", split \"", split, "\": ");
+  const DataReport& report = photos.report();
+  if (report.count(DataProblem::unknown_class) == 0) {
+    std::int64_t skipped = 0;
+    for (const DataProblem problem : {DataProblem::bad_object, DataProblem::no_area,
+                                      DataProblem::reversed, DataProblem::outside})
+      skipped += report.count(problem);
+    return concat(where, "there is no object on any of its ", photos.size(), " photos",
+                  skipped > 0 ? concat("; ", skipped, " were skipped, for the reasons above") : "");
+  }
+  return concat(where, "no object is of a class that the network knows (", names_text(classes),
+                "); here they are called ", names_text(photos.annotated_names()),
+                ": names are compared letter by letter");
 }
 
 bool is_cut(const std::string& folder) { return photo_splits(folder).empty(); }

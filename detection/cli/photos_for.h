@@ -12,10 +12,16 @@ namespace boxgrad::detection {
 /// The photos of a split of a user's folder, after saying on standard output what they are and what
 /// is wrong with them: "train: 205 images, ...".
 ///
-/// classes   those that a network knows; empty: those of the folder
-/// throws    what open_photos() throws; std::invalid_argument when no object is of such a class
+/// classes       those that a network knows; empty: those of the folder
+/// may_be_empty  photos without an object of such a class are returned all the same
+/// throws        what open_photos() throws; std::invalid_argument with why_empty() otherwise
 std::unique_ptr<PhotoDataset> photos_for(const std::string& folder, const std::string& split,
-                                         const std::vector<std::string>& classes);
+                                         const std::vector<std::string>& classes,
+                                         bool may_be_empty = false);
+/// Why there is nothing to learn from these photos or to ask for, with the classes' names on both
+/// sides; "" when there is an object.
+std::string why_empty(const PhotoDataset& photos, const std::string& folder,
+                      const std::string& split, const std::vector<std::string>& classes);
 
 /// Whether "train" and "val" of a folder have to be cut, as it has neither lists nor folders of its
 /// own. What is cut is a function of the folder alone, and said once by say_how_it_is_split().

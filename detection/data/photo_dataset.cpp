@@ -26,7 +26,8 @@ PhotoDataset::PhotoDataset(const char* format, const PhotoOptions& options)
         twice == sorted.end() ? "" : printable(*twice), "\" twice");
 }
 
-std::optional<std::int64_t> PhotoDataset::label_of(const std::string& name) const {
+std::optional<std::int64_t> PhotoDataset::label_of(const std::string& name) {
+  annotated_names_.insert(name);
   const auto found = std::ranges::find(class_names_, name);
   if (found == class_names_.end()) return {};
   return found - class_names_.begin() + 1;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,8 @@ class PhotoDataset : public Dataset {
   /// What the annotations call the classes, as text: COCO's "id" of a category, "" of a class that
   /// the file lacks; VOC has the names alone.
   virtual std::vector<std::string> class_ids() const { return class_names_; }
+  /// What the objects on these photos are called, those of classes that were not asked for included.
+  const std::set<std::string>& annotated_names() const { return annotated_names_; }
   const DataReport& report() const { return report_; }
   /// "205 images, 2804 boxes of 3 classes: Platelets 209, RBC 2381, WBC 214", then the report's
   /// lines.
@@ -66,7 +69,8 @@ class PhotoDataset : public Dataset {
   /// `format` stands in messages. Throws std::invalid_argument for options out of range.
   PhotoDataset(const char* format, const PhotoOptions& options);
   /// The label of a class name, if it is one of class_names(). Throws when two are the same.
-  std::optional<std::int64_t> label_of(const std::string& name) const;
+  /// Remembers the name for annotated_names().
+  std::optional<std::int64_t> label_of(const std::string& name);
   /// Reads the header of entry.image, and the whole of a picture that the header makes doubtful,
   /// one that lacks its end or may be larger than Image::read takes; decoding all of them would
   /// take minutes. Sets the entry's size, and reports when the annotation says another, whose
@@ -81,6 +85,7 @@ class PhotoDataset : public Dataset {
   const char* format_;
   std::vector<std::string> class_names_;
   std::vector<PhotoEntry> entries_;
+  std::set<std::string> annotated_names_;
   DataReport report_;
 };
 

@@ -152,12 +152,13 @@ void add_sheet(Report& report, const std::vector<Image>& pictures,
 }  // namespace
 
 Explained explain(const Answers& answers, const Dataset& dataset,
-                  const std::vector<std::string>& class_names,
-                  const std::vector<std::string>& data_class_names) {
+                  const std::vector<std::string>& class_names, const ExplainContext& more) {
   Explained result{.errors = explain_errors(answers.detections, answers.targets,
                                             static_cast<std::int64_t>(class_names.size())),
                    .zero = {}};
-  ZeroContext context{.class_names = class_names, .data_class_names = data_class_names};
+  ZeroContext context{.class_names = class_names,
+                      .data_class_names = more.data_class_names,
+                      .score_threshold = more.score_threshold};
   if (result.errors.evaluation.mean_ap.value_or(0) >= context.nearly_zero) return result;
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
     const Image image = dataset.get(i).image;
@@ -165,14 +166,26 @@ Explained explain(const Answers& answers, const Dataset& dataset,
         {static_cast<double>(image.width()), static_cast<double>(image.height())});
   }
   result.zero = why_ap_is_zero(answers.detections, answers.targets, context);
+  if (!result.zero.empty() && result.zero[0].reason == ZeroReason::no_answers && more.all_answers) {
+    const Answers all = more.all_answers();
+    context.sizes.resize(all.targets.size());
+    // Truths may all be on later images.
+    const auto found = why_ap_is_zero(all.detections, all.targets, context);
+    if (!found.empty() && found[0].reason == ZeroReason::below_threshold) result.zero = found;
+  }
   return result;
+}
+
+/// An AP that is about nothing is not 0.
+std::string Explained::zero_line(const ZeroFinding& finding) const {
+  return concat(errors.evaluation.mean_ap ? "AP50 is nearly 0: " : "AP50 is n/a: ", finding.found,
+                "; ", finding.remedy);
 }
 
 std::vector<std::string> explained_lines(const Explained& explained,
                                          const std::vector<std::string>& class_names) {
   std::vector<std::string> lines;
-  for (const ZeroFinding& finding : explained.zero)
-    lines.push_back(concat("AP50 is nearly 0: ", finding.found, "; ", finding.remedy));
+  for (const ZeroFinding& finding : explained.zero) lines.push_back(explained.zero_line(finding));
   for (std::string& line : explanation_lines(explained.errors)) lines.push_back(std::move(line));
   lines.push_back("");
   const auto rows = class_rows(explained.errors, class_names);
@@ -223,8 +236,7 @@ void add_explained_sections(Report& report, const Explained& explained, const An
                             const std::filesystem::path& folder) {
   const Explanation& errors = explained.errors;
   report.section("What is wrong");
-  for (const ZeroFinding& finding : explained.zero)
-    report.note(concat("AP50 is nearly 0: ", finding.found, "; ", finding.remedy, "."));
+  for (const ZeroFinding& finding : explained.zero) report.note(explained.zero_line(finding) + ".");
   std::string table;
   for (const std::string& line : explanation_lines(errors)) table += line + "\n";
   report.preformatted(table);

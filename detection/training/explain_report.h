@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,14 +19,25 @@ namespace boxgrad::detection {
 struct Explained {
   Explanation errors;
   std::vector<ZeroFinding> zero;  ///< why AP is 0; empty when it is not
+
+  /// "AP50 is nearly 0: not one answer for 72 photos; a lower score threshold, ..."
+  std::string zero_line(const ZeroFinding& finding) const;
+};
+
+/// What helps to find out why AP is 0.
+struct ExplainContext {
+  /// What the folder itself calls its classes; empty if that is not known.
+  std::vector<std::string> data_class_names = {};
+  /// From which score on answers count, and how to get those with lower scores, for some of the
+  /// first images. Asked for only when there is not one answer; may be empty.
+  double score_threshold = 0;
+  std::function<Answers()> all_answers = {};
 };
 
 /// Of `answers` by a network of `class_names` on `dataset`, whose images are read for their sizes
-/// only when AP is nearly 0. `data_class_names`: what the folder itself calls its classes; empty if
-/// that is not known.
+/// only when AP is nearly 0.
 Explained explain(const Answers& answers, const Dataset& dataset,
-                  const std::vector<std::string>& class_names,
-                  const std::vector<std::string>& data_class_names = {});
+                  const std::vector<std::string>& class_names, const ExplainContext& more = {});
 
 /// For the terminal: why AP is 0, the causes with what each costs, a line per class with its false
 /// positives by cause and its misses, and what the classes are taken for.
