@@ -1,6 +1,10 @@
 // A run from its photos to its end: detection/cli/train.cpp, detection/cli/eval.cpp,
 // detection/cli/detect.cpp, detection/cli/compress.cpp, detection/cli/photos_for.cpp,
 // detection/training/run_folder.cpp, detection/training/memory_estimate.cpp.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -145,6 +149,31 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
   CHECK(json_of(folder.path() / "third" / kConfigFile)["training"]["iterations"] == 3);
 }
 
+TEST_CASE("a config without a length means five minutes", "[cli][cli_run]") {
+  const CliFolder folder("length");
+  const fs::path file = folder.path() / "config.json";
+  const auto read = [&](const std::string& training) {
+    write_file_atomically(file, concat(R"({"model": "retinanet")", training, "}"));
+    PhotoRecipe recipe = read_user_config(file, "").recipe;
+    return std::pair(recipe.minutes(), recipe.iterations());
+  };
+  const std::int64_t steps = PhotoRecipe::of("retinanet").iterations();
+  CHECK(read("") == std::pair(5., steps));
+  CHECK(read(R"(, "training": {"rate": 0.004})") == std::pair(5., steps));
+  CHECK(read(R"(, "training": {"iterations": 70})") == std::pair<double, std::int64_t>(0, 70));
+  CHECK(read(R"(, "training": {"minutes": 2.5})") == std::pair(2.5, steps));
+  CHECK(read(R"(, "training": {"minutes": 0})") == std::pair(0., steps));
+  // --epochs has the last word.
+  write_photos(folder.path() / "photos", 8, true);
+  write_file_atomically(file, R"({"model": "ssd-small", "training": {"longer_px": 64}})");
+  const fs::path run = folder.path() / "run";
+  succeeds({"train", "--config", file.string(), "--data", (folder.path() / "photos").string(),
+            "--out", run.string(), "--epochs", "1"});
+  const nlohmann::json training = json_of(run / kConfigFile)["training"];
+  CHECK(training["minutes"] == 0);
+  CHECK(training["iterations"] == 1);
+}
+
 TEST_CASE("photos annotated like COCO give the same run as like VOC", "[cli][cli_run]") {
   const CliFolder folder("coco");
   write_photos(folder.path() / "voc", 12, true);
@@ -182,10 +211,59 @@ TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
   CHECK_THAT(succeeds({"train", "--resume", run.string()}).out,
              Catch::Contains("has no checkpoint yet: begins again"));
   CHECK(sha256_file(run / kModelFile) == bits);
-  fails({"train", "--resume", run.string(), "--minutes", "3"}, "--minutes cannot be changed");
+  for (const std::string option : {"--minutes", "--epochs", "--seed"})
+    fails({"train", "--resume", run.string(), option, "3"}, option + " cannot be changed");
+  for (const std::string flag : {"--quick", "--vertical-flips"})
+    fails({"train", "--resume", run.string(), flag}, flag + " cannot be changed");
   fails({"train", "--resume", photos.string()}, "no run's folder");
   fails({"train", "--config", (run / kConfigFile).string(), "--out", run.string()},
         "holds a run already");
+}
+
+TEST_CASE("a run that is killed on its way goes on to the same bits", "[cli][cli_run][survive]") {
+  const CliFolder folder("killed");
+  const fs::path photos = folder.path() / "photos";
+  write_photos(photos, 16, true);
+  const fs::path config = folder.path() / "config.json";
+  write_file_atomically(config, R"({"model": "ssd-small", "training":
+      {"longer_px": 64, "batch_size": 2, "iterations": 60, "checkpoint_seconds": 0}})");
+  const auto train = [&](const fs::path& out) {
+    return std::vector<std::string>{"train",      "--config",           config.string(),
+                                    "--data",     photos.string(),      "--out",
+                                    out.string(), "--checkpoint-every", "5"};
+  };
+  const fs::path whole = folder.path() / "whole";
+  succeeds(train(whole));
+  CHECK(json_of(whole / kConfigFile)["training"]["checkpoint_every"] == 5);
+  CHECK(fs::exists(whole / "checkpoint-55.json"));
+  fails({"train", "--resume", whole.string(), "--checkpoint-every", "7"},
+        "--checkpoint-every cannot be changed");
+
+  // Before the first checkpoint, behind the first, behind a look at the validation photos.
+  for (const char* sign : {"config.json", "checkpoint-5.json", "checkpoint-25.json"}) {
+    INFO(sign);
+    const fs::path run = folder.path() / (std::string("run_") + sign);
+    const pid_t child = fork();
+    if (child == 0) {
+      set_num_threads(1);  // the pool's threads did not come along
+      std::vector<std::string> arguments = train(run);
+      arguments.insert(arguments.end(), {"--threads", "1"});
+      _exit(boxgrad_command(arguments).status);
+    }
+    for (int i = 0; i < 60000 && !fs::exists(run / sign); ++i) usleep(1000);
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    REQUIRE(fs::exists(run / sign));
+    CHECK(WIFSIGNALED(status));  // it had not ended
+    CHECK_FALSE(fs::exists(run / kModelFile));
+    const CliOutcome resumed = succeeds({"train", "--resume", run.string()});
+    CHECK((resumed.out.find("begins again") != std::string::npos) ==
+          (std::string(sign) == "config.json"));
+    for (const char* file : {kModelFile, kBestFile})
+      CHECK(sha256_file(run / file) == sha256_file(whole / file));
+    CHECK(json_of(run / "metrics.json")["ap50"] == json_of(whole / "metrics.json")["ap50"]);
+  }
 }
 
 TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cli_run][errors]") {

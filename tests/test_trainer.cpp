@@ -117,6 +117,27 @@ TEST_CASE("a training that was killed ends in the same bits when resumed", "[tra
   }
 }
 
+TEST_CASE("a checkpoint is written when the last one is old", "[trainer]") {
+  const Folder folder("late");
+  TrainerOptions options = toy_options(folder.path);
+  options.checkpoint_every = 0;
+  int seen = 0;
+  options.on_step = [&](std::int64_t step, const DetectorLoss&) {
+    const auto saved = load_checkpoint(folder.path);
+    seen += saved && saved->iteration == step - 1;
+  };
+  CHECK(run(options).numbers == run(toy_options()).numbers);
+  CHECK(seen == 0);
+  fs::remove_all(folder.path);
+  options.checkpoint_seconds = 1e-9;
+  CHECK(run(options).numbers == run(toy_options()).numbers);
+  CHECK(seen == 23);
+  fs::remove_all(folder.path);
+  options.checkpoint_seconds = 1e6;
+  run(options);
+  CHECK(seen == 23);
+}
+
 TEST_CASE("resuming explains what is missing or different", "[trainer][errors]") {
   const Folder folder("resume");
   TrainerOptions options = toy_options(folder.path);

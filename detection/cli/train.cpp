@@ -29,18 +29,27 @@ namespace {
 using Path = std::filesystem::path;
 
 constexpr const char* kAugmented = "images/augmented.png";
+constexpr std::int64_t kQuickSteps = 4;
+
+/// How often a training looks at the validation photos; a function of the config alone, so that a
+/// resumed run looks where the whole one would have.
+std::int64_t looks_of(PhotoRecipe& recipe) {
+  return recipe.minutes() <= 0 && recipe.iterations() <= kQuickSteps ? 1 : 5;
+}
 
 struct TrainSettings {
   std::string model, data, train_split, val_split;
   Path pretrained, config, out, resume;
   double minutes = 0, epochs = 0;
+  int checkpoint_every = 100;
   bool vertical_flips = false;
 };
 
-/// The options that a run of its own config has no say in.
+/// What a run was started with stays; only --threads, which changes no bit, may be another.
 void check_resume_options(const Program& program) {
-  for (const char* option : {"--model", "--data", "--train", "--val", "--pretrained", "--config",
-                             "--out", "--minutes", "--epochs", "--seed"})
+  for (const char* option :
+       {"--model", "--data", "--train", "--val", "--pretrained", "--config", "--out", "--minutes",
+        "--epochs", "--seed", "--quick", "--vertical-flips", "--checkpoint-every"})
     check(!program.given(option), "--resume goes on with what the run's ", kConfigFile, " says; ",
           option, " cannot be changed");
 }
@@ -53,7 +62,7 @@ RunConfig new_config(const Program& program, const TrainSettings& settings) {
   RunConfig config;
   if (settings.config.empty()) {
     config.recipe = PhotoRecipe::of(settings.model);
-    config.recipe.minutes() = 5;
+    config.recipe.minutes() = kDefaultMinutes;
   } else {
     config = read_user_config(settings.config, settings.model);
   }
@@ -69,6 +78,7 @@ RunConfig new_config(const Program& program, const TrainSettings& settings) {
   check(program.seed() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()),
         "--seed: the command takes seeds up to 2^63 - 1");
   if (program.given("--seed")) recipe.seed() = program.seed();
+  if (program.given("--checkpoint-every")) recipe.checkpoint_every() = settings.checkpoint_every;
   if (settings.vertical_flips)
     std::visit([](auto& r) { r.vertical_flips = true; }, recipe.settings);
   return config;
@@ -84,7 +94,7 @@ void set_length(const Program& program, const TrainSettings& settings, std::int6
                                   static_cast<double>(recipe.batch_size()))));
   } else if (program.quick()) {
     recipe.minutes() = 0;
-    recipe.iterations() = 4;
+    recipe.iterations() = kQuickSteps;
   }
 }
 
@@ -236,11 +246,10 @@ void train_run(const Program& program, const TrainSettings& settings) {
   };
   // A run may have been killed between its last checkpoint and its results.
   const Stopwatch watch;
-  const TrainingSummary summary =
-      resume && checkpoint->iteration >= checkpoint->total_iterations
-          ? finish_from(*detector, *checkpoint)
-          : train_on_photos(*detector, recipe, spec, train_set, val_set, program.quick() ? 1 : 5,
-                            out, resume, keep_best);
+  const TrainingSummary summary = resume && checkpoint->iteration >= checkpoint->total_iterations
+                                      ? finish_from(*detector, *checkpoint)
+                                      : train_on_photos(*detector, recipe, spec, train_set, val_set,
+                                                        looks_of(recipe), out, resume, keep_best);
   if (summary.interrupted)
     throw std::runtime_error(concat("interrupted after ", summary.iterations, " of ",
                                     summary.total_iterations, " steps; boxgrad train --resume ",
@@ -282,8 +291,12 @@ int run_train(int argc, char** argv) {
   program.option("--val", settings.val_split, "the list that AP is followed on");
   program.option("--pretrained", settings.pretrained,
                  "start from the package of make faces (ssd-mobilenet), a run or .safetensors");
-  program.option("--minutes", settings.minutes, "training time (5 without --epochs)", 0.01, 1e6);
+  program.option("--minutes", settings.minutes,
+                 "training time (5, unless --epochs or --config says otherwise)", 0.01, 1e6);
   program.option("--epochs", settings.epochs, "passes over the photos instead", 0.001, 1e6);
+  program.option("--checkpoint-every", settings.checkpoint_every,
+                 "steps between checkpoints, of which there is one each minute, too; 0: that alone",
+                 0);
   program.flag("--vertical-flips", settings.vertical_flips, "photos have no up and down");
   program.option("--config", settings.config, "settings: a run's config.json, or some of its keys");
   program.option("--out", settings.out, "the run's folder (out/MODEL)");

@@ -38,6 +38,8 @@ struct DenseRecipe {
   double weight_decay = 0.01;
   double average_decay = 0.99;
   std::uint64_t seed = 0;
+  std::int64_t checkpoint_every = 100;  ///< steps
+  double checkpoint_seconds = 60;       ///< or so long after the last one; see TrainerOptions
 
   static DenseRecipe ssd_small() { return {}; }
   /// The subnets have no batch norm, and lose their ReLUs at the trunk's rate.

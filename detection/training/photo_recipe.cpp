@@ -35,6 +35,10 @@ void common_fields(JsonFields& io, Recipe& r) {
   io.number("weight_decay", r.weight_decay, 0, 10);
   io.number("average_decay", r.average_decay, 0, 1);
   io.integer("seed", r.seed, 0, std::numeric_limits<std::int64_t>::max());
+  // Runs from before these two existed have the default of then, which is that of now.
+  if (io.has("checkpoint_every"))
+    io.integer("checkpoint_every", r.checkpoint_every, 0, std::int64_t{1} << 40);
+  if (io.has("checkpoint_seconds")) io.number("checkpoint_seconds", r.checkpoint_seconds, 0, 1e9);
 }
 
 template <class Recipe>
@@ -117,6 +121,9 @@ double& PhotoRecipe::minutes() {
 }
 std::uint64_t& PhotoRecipe::seed() {
   return with(*this, [](auto& r) -> std::uint64_t& { return r.seed; });
+}
+std::int64_t& PhotoRecipe::checkpoint_every() {
+  return with(*this, [](auto& r) -> std::int64_t& { return r.checkpoint_every; });
 }
 std::int64_t PhotoRecipe::batch_size() const {
   return with(*this, [](const auto& r) { return r.batch_size; });

@@ -39,6 +39,7 @@ struct PhotoRecipe {
   std::int64_t& iterations();
   double& minutes();
   std::uint64_t& seed();
+  std::int64_t& checkpoint_every();
   std::int64_t batch_size() const;
   int longer_px() const;
   std::int64_t validation_batch() const;

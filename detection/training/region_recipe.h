@@ -49,6 +49,8 @@ struct RegionRecipe {
   double weight_decay = 0.01;
   double average_decay = 0.99;
   std::uint64_t seed = 0;
+  std::int64_t checkpoint_every = 100;  ///< steps
+  double checkpoint_seconds = 60;       ///< or so long after the last one; see TrainerOptions
 
   /// Photos that a look at the validation set takes at a time: two thousand pooled proposals of
   /// each take much memory.

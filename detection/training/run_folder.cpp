@@ -28,7 +28,12 @@ void config_fields(JsonFields& io, RunConfig& config) {
     inner.text("train", config.train_split);
     inner.text("val", config.val_split);
   });
-  io.object("training", [&](JsonFields& inner) { recipe_fields(inner, config.recipe); });
+  bool has_length = false;
+  io.object("training", [&](JsonFields& inner) {
+    has_length = inner.has("iterations") || inner.has("minutes");
+    recipe_fields(inner, config.recipe);
+  });
+  if (!has_length) config.recipe.minutes() = kDefaultMinutes;
   if (io.reading() && !io.has("detector")) return;
   if (!config.detector) config.detector.emplace();
   io.object("detector", [&](JsonFields& inner) { spec_fields(inner, *config.detector); });

@@ -23,6 +23,9 @@ inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kModelFile = "model.safetensors";
 inline constexpr const char* kBestFile = "best.safetensors";
 
+/// How long a run takes that nobody gave a length.
+inline constexpr double kDefaultMinutes = 5;
+
 /// config.json.
 struct RunConfig {
   PhotoRecipe recipe = {};
@@ -36,7 +39,8 @@ void save_run_config(const std::filesystem::path& file, const RunConfig& config)
 /// From a run's folder: every key must be there. Throws std::invalid_argument naming file and key.
 RunConfig load_run_config(const std::filesystem::path& file);
 /// From a user: what is not there keeps the model's default, or that of `model` when the file does
-/// not say which. Throws also when neither does, and when they disagree.
+/// not say which. Without "iterations" and "minutes" the run takes kDefaultMinutes. Throws also when
+/// neither says which model, and when they disagree.
 RunConfig read_user_config(const std::filesystem::path& file, const std::string& model);
 
 /// Whether there is a config.json.

@@ -48,6 +48,8 @@ struct SsdRecipe {
   double weight_decay = 0.01;
   double average_decay = 0.995;
   std::uint64_t seed = 0;
+  std::int64_t checkpoint_every = 100;  ///< steps
+  double checkpoint_seconds = 60;       ///< or so long after the last one; see TrainerOptions
 
   /// What is done to the photos in training.
   Transform augmentation() const;

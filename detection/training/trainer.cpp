@@ -101,6 +101,7 @@ class Run {
     nn::Schedule schedule = options_.schedule ? options_.schedule(total_) : nn::constant();
     Progress progress("training", total_);
     resume_clock();
+    saved_ = Clock::now();
     while (iteration_ < total_ && !interrupt.requested()) {
       if (correct_total()) {
         if (options_.schedule) schedule = options_.schedule(total_);
@@ -120,7 +121,7 @@ class Run {
         validate(options_.validation_images);
         progress.line(describe_last());
       }
-      if (due(options_.checkpoint_every)) save();
+      if (due(options_.checkpoint_every) || (iteration_ < total_ && checkpoint_is_late())) save();
     }
     pause_clock();
     const bool interrupted = iteration_ < total_;
@@ -314,6 +315,10 @@ class Run {
            concat("; rate ", short_number(r.rate), "; ", short_number(r.images), " images/s");
   }
 
+  bool checkpoint_is_late() const {
+    return options_.checkpoint_seconds > 0 && seconds_since(saved_) >= options_.checkpoint_seconds;
+  }
+
   void save() {
     if (options_.out.empty()) return;
     const bool running = resumed_.has_value();
@@ -331,6 +336,7 @@ class Run {
     save_checkpoint(options_.out, c);
     write_file_atomically(options_.out / "log.csv", log_.to_csv());
     write_file_atomically(options_.out / "log.jsonl", log_.to_json_lines());
+    saved_ = Clock::now();
     if (running) resume_clock();
   }
 
@@ -373,6 +379,7 @@ class Run {
   } pace_;
   double seconds_ = 0;
   std::optional<Clock::time_point> resumed_;
+  Clock::time_point saved_;  ///< the last checkpoint, or the beginning
   TrainingLog log_;
 
   double last_loss_ = 0;

@@ -37,10 +37,13 @@ struct TrainerOptions {
   std::int64_t validations = 1;
   std::int64_t validation_images = -1;  ///< of such a look; -1: all
   std::int64_t validation_batch = 32;   ///< images at a time
-  std::int64_t checkpoint_every = 500;  ///< 0: only at the end
-  std::filesystem::path out = {};       ///< empty: nothing is written
-  bool resume = false;                  ///< go on from the checkpoint in `out`
-  std::string config = "{}";            ///< JSON of everything that a resumed run must agree on
+  std::int64_t checkpoint_every = 500;  ///< steps; 0: only at the end
+  /// If > 0: also when so many seconds have passed since the last one. When a checkpoint is written
+  /// changes nothing of a run's numbers.
+  double checkpoint_seconds = 0;
+  std::filesystem::path out = {};  ///< empty: nothing is written
+  bool resume = false;             ///< go on from the checkpoint in `out`
+  std::string config = "{}";       ///< JSON of everything that a resumed run must agree on
   int loader_threads = 1;
   /// Called behind every step with the number of steps done and the step's loss, for recorders
   /// (RegionRecorder). It may look at the detector and must leave it as it is.
