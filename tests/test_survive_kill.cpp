@@ -42,17 +42,32 @@ struct End {
   friend bool operator==(const End&, const End&) = default;
 };
 
+End end_of(const Detector& model, const TrainingLog& log) {
+  End end;
+  for (const auto& [name, tensor] : model.state_dict())
+    for (const Scalar v : std::as_const(tensor).data()) end.weights.push_back(v);
+  for (const TrainingRecord& r : log.steps) end.log.push_back(r.loss);
+  for (const ValidationRecord& v : log.validations) end.log.push_back(v.ap50);
+  return end;
+}
+
 End run(const TrainerOptions& options) {
   const ToyDataset data;
   const auto model = make_toy();
   nn::AdamW optimizer(*model, {.rate = 0.01});
   const TrainingSummary summary = train(*model, optimizer, data, {}, {}, options, &data);
-  End end;
-  for (const auto& [name, tensor] : model->state_dict())
-    for (const Scalar v : std::as_const(tensor).data()) end.weights.push_back(v);
-  for (const TrainingRecord& r : summary.log.steps) end.log.push_back(r.loss);
-  for (const ValidationRecord& v : summary.log.validations) end.log.push_back(v.ap50);
-  return end;
+  return end_of(*model, summary.log);
+}
+
+/// What the last checkpoint of a run holds: the mean of its weights is what it ends with.
+End end_in(const Checkpoint& checkpoint) {
+  const std::string prefix = "average/";
+  nn::StateDict weights;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    if (name.starts_with(prefix)) weights.emplace_back(name.substr(prefix.size()), tensor);
+  const auto model = make_toy();
+  model->load_state_dict(weights);
+  return end_of(*model, checkpoint.log);
 }
 
 pid_t start(const TrainerOptions& options) {
@@ -89,7 +104,8 @@ TEST_CASE("a training killed at any moment ends in the same bits", "[survive][ki
   const double seconds = 2 * watch.seconds();  // with checkpoints it takes longer
 
   const int wanted = kills_wanted();
-  int kills = 0, resumed = 0, while_writing = 0, finished = 0;
+  int kills = 0, while_writing = 0, too_fast = 0;
+  int resumed = 0, begun_again = 0, complete = 0;  // what became of a run after its last kill
   Random random(17);
   while (kills < wanted) {
     fs::remove_all(folder);
@@ -117,20 +133,26 @@ TEST_CASE("a training killed at any moment ends in the same bits", "[survive][ki
         while_writing += is_being_written(folder);
       } else {
         REQUIRE(WEXITSTATUS(status) == 0);
-        ++finished;
+        ++too_fast;
       }
     } while (kills < wanted && random.below(3) == 0);
 
     const auto saved = load_checkpoint(folder);
-    if (saved && saved->iteration == saved->total_iterations) continue;
+    if (saved && saved->iteration == saved->total_iterations) {
+      ++complete;
+      CHECK(end_in(*saved) == whole);
+      continue;
+    }
     options.resume = saved.has_value();
-    resumed += options.resume;
-    const End end = run(options);
-    CHECK(end == whole);
+    ++(options.resume ? resumed : begun_again);
+    CHECK(run(options) == whole);
   }
   fs::remove_all(folder);
   if (many)
-    std::cout << kills << " kills, " << while_writing << " of them while a file was being written; "
-              << resumed << " runs went on from a checkpoint, all to the same bits; " << finished
-              << " were too fast to be killed\n";
+    std::cout << kills << " kills of " << resumed + begun_again + complete
+              << " runs, some killed several times; " << while_writing
+              << " kills while a file was being written. All runs ended in the same bits: "
+              << resumed << " went on from a checkpoint, " << begun_again
+              << " had none yet and began again, " << complete << " had written their last one. "
+              << too_fast << " times a run ended before it was killed\n";
 }
