@@ -196,6 +196,27 @@ TEST_CASE("CocoDataset finds the published layout, and a folder for each split",
         fs::canonical(other.root) / "valid/a.png");
 }
 
+TEST_CASE("CocoDataset: \"trainval\" is a split of its own", "[coco][data]") {
+  const Folder folder;
+  folder.picture("images/a.png");
+  const std::string text = file(kImage, kBox);
+  folder.text("instances_trainval.json", text);
+  // Alone it is one file for all.
+  CHECK(photo_splits(folder.root).empty());
+  CHECK(CocoDataset(folder.root, {.split = "trainval"}).size() == 1);
+  CHECK(CocoDataset(folder.root, {.split = "train", .val_share = 0}).size() == 1);
+  folder.text("instances_train.json", text);
+  folder.text("instances_val.json", text);
+  CHECK(photo_splits(folder.root) == std::vector<std::string>{"train", "val"});
+  for (const char* split : {"train", "val", "trainval"})
+    CHECK(CocoDataset(folder.root, {.split = split}).size() == 1);
+  // Its pictures may lie where those of its parts do.
+  const Folder apart;  // the same place: made again
+  apart.picture("val/a.png");
+  apart.text("annotations/instances_trainval.json", text);
+  CHECK(CocoDataset(apart.root).size() == 1);
+}
+
 TEST_CASE("open_photos looks which way a folder is annotated", "[coco][data]") {
   const Folder folder;
   CHECK_THROWS_WITH(open_photos(folder.root), Catch::Contains(".json"));

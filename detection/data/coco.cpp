@@ -43,11 +43,11 @@ std::vector<fs::path> annotation_files(const fs::path& root) {
   return found;
 }
 
-/// "train", "val" or "test" where a file's name or that of its folder says so, else "".
+/// "trainval", "train", "val" or "test" where a file's name or that of its folder says so, else "".
 std::string split_of(const fs::path& file) {
   for (const fs::path& part : {file.stem(), file.parent_path().filename()}) {
     const std::string name = lower_case(part.string());
-    for (const char* split : {"train", "val", "test"})
+    for (const char* split : {"trainval", "train", "val", "test"})
       if (name.find(split) != std::string::npos) return split;
   }
   return "";
@@ -66,8 +66,9 @@ std::pair<fs::path, bool> file_of(const std::vector<fs::path>& files, const fs::
   check(!files.empty(), "CocoDataset: no .json annotations in ", root, " or up to ", kMaxDepth,
         " levels below");
   if (files.size() == 1) {
-    const std::string own = split_of(files.front());
+    std::string own = split_of(files.front());
     if (split.empty() || own == split) return {files.front(), false};
+    if (own == "trainval") own.clear();  // all that there is to learn from
     check(own.empty(), "CocoDataset: ", root, " has annotations for \"", own, "\" only, got \"",
           printable(split), "\"");
     check(split == "train" || split == "val", "CocoDataset: split must be train or val, as ",
@@ -96,13 +97,15 @@ std::vector<fs::path> image_folders(const fs::path& file, const fs::path& root) 
   std::string name = file.stem().string();  // instances_train2017
   name.erase(0, name.find('_') == std::string::npos ? 0 : name.find('_') + 1);
   std::vector<fs::path> result;
+  std::vector<std::string> below{"", name, split_of(file)};
+  if (below.back() == "trainval") below = {"", name, "trainval", "train", "val"};
   for (const fs::path& base : {here, here == root ? here : above})
-    for (const fs::path& folder : {base, base / "images", base / name, base / "images" / name,
-                                   base / split_of(file), base / "images" / split_of(file)}) {
-      std::error_code ignored;
-      if (fs::is_directory(folder, ignored) && std::ranges::find(result, folder) == result.end())
-        result.push_back(folder);
-    }
+    for (const std::string& part : below)
+      for (const fs::path& folder : {base / part, base / "images" / part}) {
+        std::error_code ignored;
+        if (fs::is_directory(folder, ignored) && std::ranges::find(result, folder) == result.end())
+          result.push_back(folder);
+      }
   return result;
 }
 
