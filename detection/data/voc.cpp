@@ -20,12 +20,14 @@ struct Parsed {
   std::string error;
 };
 
-std::map<std::string, Parsed> parse_all(const VocFolder& folder) {
+std::map<std::string, Parsed> parse(const VocFolder& folder,
+                                    const std::vector<std::string>& stems) {
   std::map<std::string, Parsed> result;
-  for (const auto& [stem, files] : folder.xml_files) {
+  for (const std::string& stem : stems) {
     Parsed& parsed = result[stem];
     try {
-      parsed.annotation = read_voc_annotation(folder.annotations / files.front());
+      parsed.annotation =
+          read_voc_annotation(folder.annotations / folder.xml_files.at(stem).front());
     } catch (const std::exception& error) {
       parsed.error = error.what();
     }
@@ -72,11 +74,18 @@ std::string corners(const VocObject& object) {
 VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& options)
     : PhotoDataset("VocDataset", options) {
   const VocFolder folder = find_voc_folder(path, options.split);
-  std::map<std::string, Parsed> all = parse_all(folder);
-  if (class_names_.empty()) class_names_ = names_in(all, report_);
+  // Which classes there are, all annotations of the folder must say; else those of the split do.
+  std::map<std::string, Parsed> all;
+  if (class_names_.empty()) {
+    std::vector<std::string> every;
+    for (const auto& [stem, files] : folder.xml_files) every.push_back(stem);
+    all = parse(folder, every);
+    class_names_ = names_in(all, report_);
+  }
 
   const std::vector<std::string> stems =
       voc_split(folder, options.split, options.val_share, options.split_seed, report_);
+  if (!options.classes.empty()) all = parse(folder, stems);
   Progress progress("opening photos", static_cast<std::int64_t>(stems.size()));
   std::int64_t opened = 0;
   for (const std::string& stem : stems) {
