@@ -202,7 +202,7 @@ fuzz:  ## feed the readers of files what no tool writes, 10 minutes each (clang)
 tutorial-check: $(TUTORIALS:%=$(BIN)/%)  ## run every tutorial --quick and compare with its README
 	$(Q)sh tests/tools/tutorial_check.sh $(BIN) $(TUTORIALS)
 
-reproduce: $(BIN)/reproduce  ## the papers' claims, measured: 90 minutes, can be stopped and goes on; REPRODUCE_ARGS='--only ohem'
+reproduce: $(BIN)/reproduce  ## the papers' claims, measured: about two hours, can be stopped and goes on; REPRODUCE_ARGS='--only ohem'
 	$(Q)$< $(REPRODUCE_ARGS)
 
 faces: $(BIN)/16_pretrained_faces  ## fetch a face detector that somebody else trained, check it, draw faces; PHOTOS='a.jpg b.jpg'
