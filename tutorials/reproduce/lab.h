@@ -173,10 +173,13 @@ struct System {
   std::vector<Result> runs;  ///< by seed: "ap50", "ap50_any", "seconds", "mb"
   double ms = 0;             ///< of detection, without proposals
   bool searches = false;     ///< takes selective search's proposals
+  std::int64_t images = 0;   ///< that the network has seen in training, repeated ones counted
+  std::string optimizer = "SGD";
 };
 System faster_rcnn_system(Lab& lab);
-System ssd_system(Lab& lab);
-System retinanet_system(Lab& lab);
+/// `images` of a step: 2 as for the systems with regions, or 4.
+System ssd_system(Lab& lab, std::int64_t images);
+System retinanet_system(Lab& lab, std::int64_t images);
 
 // The groups.
 void reproduce_systems(Lab& lab);      ///< all systems, from R-CNN to RetinaNet: time, size, AP
