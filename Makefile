@@ -127,9 +127,10 @@ $(BENCHES:%=$(BIN)/%): $(BIN)/%: $(OBJ)/tests/bench/%.o
 $(BIN)/boxgrad: $(call objects,$(COMMAND))
 boxgrad: $(BIN)/boxgrad  ## the command: train, evaluate, detect on your own photos
 $(BIN)/doctor: $(OBJ)/tests/tools/doctor.o
+$(BIN)/paste_photos: $(OBJ)/tests/tools/paste_photos.o
 early := $(addprefix $(BIN)/,doctor $(filter 01% 02% 03% 04% 05%,$(TUTORIALS)))
 $(filter-out $(early),$(PROGRAMS:%=$(BIN)/%)): $(LATER_LIBRARY)
-$(PROGRAMS:%=$(BIN)/%) $(BIN)/doctor: $(LIBRARY)
+$(PROGRAMS:%=$(BIN)/%) $(BIN)/doctor $(BIN)/paste_photos: $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "link $@"
 	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter $(LATER_LIBRARY),$^) $(LIBRARY) -o $@ $(LIBS)
