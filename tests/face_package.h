@@ -1,20 +1,40 @@
 #pragma once
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 
 #include "detection/models/face_trunk.h"
+#include "tests/catch.h"
 #include "tests/tfjs_folder.h"
 
 namespace boxgrad {
 
-/// Where the unpacked npm package is: $BOXGRAD_FACE_PACKAGE, or where `make faces` puts it; empty
-/// when it is not there, and then what needs it is not tested.
+/// $`place`, or `usual` without such a variable. When nothing is there the test cannot run: with
+/// $`need` = 1 that is a failure; otherwise it says so, and the path that comes back is empty.
+inline std::filesystem::path fetched(const char* place, const char* usual, const char* need,
+                                     const char* remedy) {
+  const char* variable = std::getenv(place);
+  const std::filesystem::path path = variable ? variable : usual;
+  if (std::filesystem::exists(path)) return path;
+  const char* needed = std::getenv(need);
+  if (needed != nullptr && std::string(needed) == "1")
+    FAIL(path << " is missing (" << remedy << "), and " << need << " is 1");
+  std::puts(concat(path.string(), " is missing (", remedy, "): not tested").c_str());
+  return {};
+}
+
+/// Where the unpacked npm package is: $BOXGRAD_FACE_PACKAGE, or where `make faces` puts it.
 inline std::filesystem::path face_package() {
-  const char* variable = std::getenv("BOXGRAD_FACE_PACKAGE");
-  const std::filesystem::path path = variable ? variable : "out/face-api/package";
-  return std::filesystem::is_directory(path) ? path : std::filesystem::path();
+  return fetched("BOXGRAD_FACE_PACKAGE", "out/face-api/package", "BOXGRAD_NEED_FACES",
+                 "make faces");
+}
+
+/// A photo with one face, which is not part of the repository.
+inline std::filesystem::path face_photo() {
+  return fetched("BOXGRAD_FACE_PHOTO", "out/face-api/astronaut.png", "BOXGRAD_NEED_PHOTO",
+                 "tests/tools/fetch_photo.sh out/face-api");
 }
 
 /// Adds a module's tensors under TensorFlow's names, filters as bytes, the rest as floats;

@@ -1,6 +1,5 @@
 // detection/models/face_trunk.cpp: a MobileNet v1 from TensorFlow's names and order of axes.
 #include <cmath>
-#include <cstdio>
 #include <map>
 
 #include "core/autograd.h"
@@ -84,11 +83,9 @@ TEST_CASE("load_face_trunk explains what is missing or has another shape", "[fac
 }
 
 TEST_CASE("the package's trunk", "[face_ssd]") {
-  if (face_package().empty()) {
-    std::puts("out/face-api/package is missing (make faces): not tested");
-    return;
-  }
-  const auto trunk = load_face_trunk(face_package());
+  const std::filesystem::path package = face_package();
+  if (package.empty()) return;
+  const auto trunk = load_face_trunk(package);
   CHECK(trunk->channels() == std::vector<std::int64_t>{512, 1024});
   // Filters, two numbers a channel of folded norms and four of the others.
   CHECK(trunk->parameter_count() == 3200992);
