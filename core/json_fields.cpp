@@ -67,7 +67,10 @@ class FieldReader : public JsonFields {
   }
 
   bool reading() const override { return true; }
-  bool has(const std::string& key) const override { return json_.contains(key); }
+  bool has(const std::string& key) const override {
+    asked_.insert(key);  // a setting that exists, for the list that finish() gives
+    return json_.contains(key);
+  }
 
   void boolean(const std::string& key, bool& value) override {
     if (const nlohmann::json* found = find(key)) {
@@ -192,7 +195,7 @@ class FieldReader : public JsonFields {
   const std::string& file_;
   std::string place_;
   bool partial_;
-  std::set<std::string> asked_;
+  mutable std::set<std::string> asked_;
 };
 
 void read_fields(const std::string& text, const std::string& file, bool partial,

@@ -147,6 +147,22 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
             photos.string(), "--out", (folder.path() / "third").string(), "--pretrained",
             first.string(), "--epochs", "1"});
   CHECK(json_of(folder.path() / "third" / kConfigFile)["training"]["iterations"] == 3);
+
+  // SSD's augmentation instead of the recipe's.
+  const fs::path wild = folder.path() / "wild";
+  succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
+            photos.string(), "--out", wild.string(), "--augmentation", "ssd"});
+  nlohmann::json config = json_of(wild / kConfigFile);
+  CHECK(config["training"]["augmentation"] == "ssd");
+  CHECK(json_of(first / kConfigFile)["training"]["augmentation"] == "photos");
+  CHECK(sha256_file(wild / kModelFile) != sha256_file(first / kModelFile));
+  CHECK(sha256_file(wild / "images/augmented.png") != sha256_file(first / "images/augmented.png"));
+  // A run from before there was a choice.
+  config["training"].erase("augmentation");
+  std::ofstream(wild / kConfigFile) << config;
+  succeeds({"eval", wild.string(), "--data", photos.string()});
+  fails({"train", "--resume", wild.string(), "--augmentation", "photos"},
+        "--augmentation cannot be changed");
 }
 
 TEST_CASE("a config without a length means five minutes", "[cli][cli_run]") {
@@ -279,6 +295,13 @@ TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cl
         "is for a faster-rcnn, not for a retinanet");
   fails({"train", "--config", config, "--data", photos.string(), "--minutes", "1", "--epochs", "1"},
         "exclude each other");
+  fails({"train", "--config", config, "--data", photos.string(), "--augmentation", "ssd"},
+        "--augmentation: faster-rcnn has one way to change photos");
+  fails({"train", "--model", "ssd-small", "--augmentation", "wild"}, "photos or ssd");
+  std::ofstream(folder.path() / "wild.json")
+      << R"({"model": "ssd-small", "training": {"augmentation": "wild"}})";
+  fails({"train", "--config", (folder.path() / "wild.json").string()},
+        "wild.json: \"augmentation\" must be photos or ssd, got \"wild\"");
   std::ofstream(folder.path() / "typo.json")
       << R"({"model": "ssd-small", "training": {"learning_rate": 1}})";
   fails({"train", "--config", (folder.path() / "typo.json").string()},

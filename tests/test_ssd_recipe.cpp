@@ -1,3 +1,8 @@
+// detection/training/ssd_recipe.cpp and detection/training/recipe_fields.cpp.
+#include <unistd.h>
+
+#include <functional>
+
 #include "core/random.h"
 #include "detection/models/mobilenet_v1.h"
 #include "detection/training/ssd_recipe.h"
@@ -65,6 +70,57 @@ TEST_CASE("train_ssd_mobilenet: the same bits for the same seed", "[ssd_recipe]"
     return all;
   };
   CHECK(trained() == trained());
+}
+
+TEST_CASE("train_ssd_mobilenet: a run goes on with its own settings or not at all",
+          "[ssd_recipe]") {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / concat("boxgrad_ssd_recipe_", getpid());
+  manual_seed(1);
+  const SsdRecipe recipe = small();
+  const Preparation preparation = ssd_preparation(recipe, kSquares);
+  const auto model = make_ssd_mobilenet(recipe, kSquares, preparation);
+  train_ssd_mobilenet(*model, recipe, preparation, kSquares, nullptr, 1, folder);
+  const auto resumed = [&](const SsdRecipe& other) {
+    train_ssd_mobilenet(*model, other, preparation, kSquares, nullptr, 1, folder, true);
+  };
+  CHECK_THROWS_WITH(resumed(recipe), Catch::Contains("has finished its 2 steps"));
+
+  const auto refused = [&](const std::string& difference,
+                           const std::function<void(SsdRecipe&)>& change) {
+    INFO(difference);
+    SsdRecipe other = recipe;
+    change(other);
+    CHECK_THROWS_WITH(resumed(other),
+                      Catch::EndsWith("was made with other settings: " + difference));
+  };
+  refused("frozen_trunk was false, is now true", [](SsdRecipe& r) { r.trunk = Trunk::frozen; });
+  refused("pretrained was \"\", is now \"a/package\"",
+          [](SsdRecipe& r) { r.pretrained = "a/package"; });
+  refused("longer_px was 64, is now 96", [](SsdRecipe& r) { r.longer_px = 96; });
+  refused("vertical_flips was false, is now true", [](SsdRecipe& r) { r.vertical_flips = true; });
+  refused("augmentation was \"photos\", is now \"ssd\"",
+          [](SsdRecipe& r) { r.changes = Augmentation::ssd; });
+  refused("crop_chance was 0.5, is now 0.25", [](SsdRecipe& r) { r.crop_chance = 0.25; });
+  refused("brightness was 0.1, is now 0.5", [](SsdRecipe& r) { r.brightness = 0.5; });
+  refused("contrast was 0.2, is now 0.5", [](SsdRecipe& r) { r.contrast = 0.5; });
+  refused("anchor_sides was 2, is now 3", [](SsdRecipe& r) { r.anchor_sides = 3; });
+  refused("nms_iou was 0.45, is now 0.5", [](SsdRecipe& r) { r.nms_iou = 0.5; });
+  refused("iterations was 2, is now 4", [](SsdRecipe& r) { r.iterations = 4; });
+  refused("minutes was 0.0, is now 1.0", [](SsdRecipe& r) { r.minutes = 1; });
+  refused("batch_size was 2, is now 4", [](SsdRecipe& r) { r.batch_size = 4; });
+  refused("rate was 0.003, is now 0.5", [](SsdRecipe& r) { r.rate = 0.5; });
+  refused("trunk_rate was 0.0003, is now 0.5", [](SsdRecipe& r) { r.trunk_rate = 0.5; });
+  refused("weight_decay was 0.01, is now 0.0", [](SsdRecipe& r) { r.weight_decay = 0; });
+  refused("average_decay was 0.995, is now 0.5", [](SsdRecipe& r) { r.average_decay = 0.5; });
+  refused("seed was 0, is now 7", [](SsdRecipe& r) { r.seed = 7; });
+  refused("crop_chance was 0.5, is now 1.0; frozen_trunk was false, is now true",
+          [](SsdRecipe& r) { r.crop_chance = 1, r.trunk = Trunk::frozen; });
+  const BrightBoxes fewer({{20, 20}, {24, 24}});
+  CHECK_THROWS_WITH(
+      train_ssd_mobilenet(*model, recipe, preparation, fewer, nullptr, 1, folder, true),
+      Catch::EndsWith("other settings: images was 6, is now 2"));
+  fs::remove_all(folder);
 }
 
 TEST_CASE("SsdRecipe: options out of range are refused", "[ssd_recipe]") {

@@ -150,8 +150,13 @@ TEST_CASE("resuming explains what is missing or different", "[trainer][errors]")
   CHECK_THROWS_WITH(run(options), concat("train: the run in ", folder.path.string(),
                                          " has finished its 24 steps; there is nothing to resume"));
   options.config = "{\"rate\": 2}";
-  CHECK_THROWS_WITH(run(options), concat("train: ", folder.path.string(),
-                                         " was made with other settings: {}, now {\"rate\": 2}"));
+  CHECK_THROWS_WITH(run(options),
+                    concat("train: ", folder.path.string(),
+                           " was made with other settings: rate was missing, is now 2"));
+  options.config = "fast";
+  CHECK_THROWS_WITH(run(options), Catch::Contains("it was {}, is now fast"));
+  CHECK(config_differences(R"({"a": 1, "b": "x", "c": true})", R"({"c": true, "b": "y"})") ==
+        "a was 1, is now missing; b was \"x\", is now \"y\"");
   options.out.clear();
   CHECK_THROWS_WITH(run(options), "train: resume needs the folder of the run");
   options = toy_options();

@@ -19,6 +19,7 @@
 #include "detection/training/augmentation_sheet.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/memory_estimate.h"
+#include "detection/training/photo_fit.h"
 #include "detection/training/run_folder.h"
 #include "detection/training/run_report.h"
 
@@ -38,7 +39,7 @@ std::int64_t looks_of(PhotoRecipe& recipe) {
 }
 
 struct TrainSettings {
-  std::string model, data, train_split, val_split;
+  std::string model, data, train_split, val_split, augmentation;
   Path pretrained, config, out, resume;
   double minutes = 0, epochs = 0;
   int checkpoint_every = 100;
@@ -49,7 +50,7 @@ struct TrainSettings {
 void check_resume_options(const Program& program) {
   for (const char* option :
        {"--model", "--data", "--train", "--val", "--pretrained", "--config", "--out", "--minutes",
-        "--epochs", "--seed", "--quick", "--vertical-flips", "--checkpoint-every"})
+        "--epochs", "--seed", "--quick", "--augmentation", "--vertical-flips", "--checkpoint-every"})
     check(!program.given(option), "--resume goes on with what the run's ", kConfigFile, " says; ",
           option, " cannot be changed");
 }
@@ -79,6 +80,11 @@ RunConfig new_config(const Program& program, const TrainSettings& settings) {
         "--seed: the command takes seeds up to 2^63 - 1");
   if (program.given("--seed")) recipe.seed() = program.seed();
   if (program.given("--checkpoint-every")) recipe.checkpoint_every() = settings.checkpoint_every;
+  if (program.given("--augmentation")) {
+    const bool known = recipe.set_augmentation(augmentation_named(settings.augmentation));
+    check(known, "--augmentation: ", recipe.model, " has one way to change photos; ssd-mobilenet, ",
+          "ssd-small and retinanet have two");
+  }
   if (settings.vertical_flips)
     std::visit([](auto& r) { r.vertical_flips = true; }, recipe.settings);
   return config;
@@ -285,6 +291,7 @@ int run_train(int argc, char** argv) {
   TrainSettings settings;
   settings.train_split = "train";
   settings.val_split = "val";
+  settings.augmentation = "photos";
   program.choice("--model", settings.model, detector_models(), "what to train");
   program.option("--data", settings.data, "a folder annotated like PASCAL VOC or COCO");
   program.option("--train", settings.train_split, "the list to learn from");
@@ -297,6 +304,8 @@ int run_train(int argc, char** argv) {
   program.option("--checkpoint-every", settings.checkpoint_every,
                  "steps between checkpoints, of which there is one each minute, too; 0: that alone",
                  0);
+  program.choice("--augmentation", settings.augmentation, augmentation_names(),
+                 "how photos are changed: a little, or all that SSD does to them");
   program.flag("--vertical-flips", settings.vertical_flips, "photos have no up and down");
   program.option("--config", settings.config, "settings: a run's config.json, or some of its keys");
   program.option("--out", settings.out, "the run's folder (out/MODEL)");

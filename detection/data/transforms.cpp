@@ -73,13 +73,16 @@ Sample flip_vertical(const Sample& sample) {
   return result;
 }
 
-Sample resize(const Sample& sample, int width, int height) {
+Sample resize(const Sample& sample, int width, int height, Shrinking shrinking) {
   check_has_pixels(sample, "resize");
   const double factor_x = static_cast<double>(width) / sample.image.width();
   const double factor_y = static_cast<double>(height) / sample.image.height();
   Sample result = sample;
   if (width != sample.image.width() || height != sample.image.height())
-    result.image = boxgrad::resize(sample.image, width, height);
+    result.image =
+        shrinking == Shrinking::area
+            ? boxgrad::resize(sample.image, width, height)
+            : Image::from_tensor(resize_bilinear(sample.image.to_tensor(), height, width));
   for (Tensor* boxes : {&result.target.boxes, &result.proposals}) {
     *boxes = boxes->clone();
     const auto numbers = boxes->data();

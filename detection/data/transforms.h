@@ -26,9 +26,13 @@ Sample flip_horizontal(const Sample& sample);
 /// microscope's, a satellite's).
 Sample flip_vertical(const Sample& sample);
 
+/// What the pixels of a smaller image are made of (core/resize.h): the mean of the area that each
+/// covers, or, with bilinear, of two pixels along an axis, which skips others.
+enum class Shrinking { area, bilinear };
+
 /// To exactly width x height, stretching (SSD). Boxes are multiplied by width / W and height / H,
 /// scale_x and scale_y take the same factors. Throws for sizes that are not > 0.
-Sample resize(const Sample& sample, int width, int height);
+Sample resize(const Sample& sample, int width, int height, Shrinking shrinking = Shrinking::area);
 
 /// Keeps the proportions: the shorter side becomes `shorter_px`, or less, so that the longer side
 /// does not pass `max_longer_px` (Fast R-CNN section 3.2: 600 and 1000). Sides are rounded to whole

@@ -152,4 +152,19 @@ std::optional<Checkpoint> load_checkpoint(const fs::path& folder, std::string* w
   return std::nullopt;
 }
 
+std::string config_differences(const std::string& before, const std::string& now) {
+  const Json a = Json::parse(before, nullptr, false), b = Json::parse(now, nullptr, false);
+  if (!a.is_object() || !b.is_object()) return concat("it was ", before, ", is now ", now);
+  std::string text;
+  const auto compare = [&](const std::string& key) {
+    const std::string was = a.contains(key) ? a.at(key).dump() : "missing",
+                      is = b.contains(key) ? b.at(key).dump() : "missing";
+    if (was != is) text += concat(text.empty() ? "" : "; ", key, " was ", was, ", is now ", is);
+  };
+  for (const auto& [key, value] : a.items()) compare(key);
+  for (const auto& [key, value] : b.items())
+    if (!a.contains(key)) compare(key);
+  return text;
+}
+
 }  // namespace boxgrad::detection

@@ -46,4 +46,8 @@ Checkpoint read_checkpoint(const std::filesystem::path& manifest);
 std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& folder,
                                           std::string* warning = nullptr);
 
+/// In which settings two configs differ, for people: "rate was 1, is now 2; seed was missing, is
+/// now 3". Both in full when one of them is no JSON object.
+std::string config_differences(const std::string& before, const std::string& now);
+
 }  // namespace boxgrad::detection

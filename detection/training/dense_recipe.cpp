@@ -8,6 +8,7 @@
 #include "detection/data/in_memory.h"
 #include "detection/models/retinanet.h"
 #include "detection/training/photo_fit.h"
+#include "detection/training/recipe_fields.h"
 #include "layers/adamw.h"
 
 namespace boxgrad::detection {
@@ -33,7 +34,7 @@ void check_recipe(const DenseRecipe& r) {
 }  // namespace
 
 Transform DenseRecipe::augmentation() const {
-  return photo_augmentation(vertical_flips, crop_chance, brightness, contrast);
+  return recipe_augmentation(changes, vertical_flips, crop_chance, brightness, contrast);
 }
 
 Preparation dense_preparation(const DenseRecipe& recipe, const Dataset& train) {
@@ -106,11 +107,7 @@ TrainingSummary train_dense_detector(Detector& detector, const DenseRecipe& reci
       .checkpoint_seconds = recipe.checkpoint_seconds,
       .out = out,
       .resume = resume,
-      .config = concat("{\"focal\": ", recipe.focal, ", \"longer_px\": ", recipe.longer_px,
-                       ", \"vertical_flips\": ", recipe.vertical_flips,
-                       ", \"batch_size\": ", recipe.batch_size, ", \"rate\": ", recipe.rate,
-                       ", \"trunk_rate\": ", recipe.trunk_rate, ", \"seed\": ", recipe.seed,
-                       ", \"images\": ", train_set.size(), "}"),
+      .config = resume_config(recipe, train_set.size()),
       .on_validation = on_validation};
   return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
                validation);

@@ -7,6 +7,7 @@
 #include "detection/data/preparation.h"
 #include "detection/data/transforms.h"
 #include "detection/models/detector_spec.h"
+#include "detection/training/photo_fit.h"
 #include "detection/training/trainer.h"
 
 namespace boxgrad::detection {
@@ -20,7 +21,8 @@ struct DenseRecipe {
   // Pictures.
   int longer_px = 320;          ///< the longer side, as the network sees it
   bool vertical_flips = false;  ///< beside the horizontal: for pictures without up and down
-  double crop_chance = 0.5;     ///< see photo_augmentation()
+  Augmentation changes = Augmentation::photos;  ///< ssd: crops and colours are as SSD has them
+  double crop_chance = 0.5;                     ///< see photo_augmentation()
   double brightness = 0.1, contrast = 0.2;
 
   // Network.

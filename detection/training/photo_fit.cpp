@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <stdexcept>
 
 #include "core/check.h"
 #include "detection/data/in_memory.h"
+#include "detection/data/ssd_augmentation.h"
 #include "detection/data/transforms.h"
 #include "detection/models/ssd_small.h"
 
@@ -80,6 +82,21 @@ Transform random_flips(bool vertical) {
   };
 }
 
+const std::vector<std::string>& augmentation_names() {
+  static const std::vector<std::string> names{"photos", "ssd"};
+  return names;
+}
+
+std::string augmentation_name(Augmentation kind) {
+  return augmentation_names()[static_cast<std::size_t>(kind)];
+}
+
+Augmentation augmentation_named(const std::string& name) {
+  for (const Augmentation kind : {Augmentation::photos, Augmentation::ssd})
+    if (augmentation_name(kind) == name) return kind;
+  throw std::invalid_argument(concat("\"augmentation\" must be photos or ssd, got \"", name, "\""));
+}
+
 Transform photo_augmentation(bool vertical_flips, double crop_chance, double brightness,
                              double contrast) {
   const Transform crop = [crop_chance](Sample sample, Random& random) {
@@ -90,6 +107,13 @@ Transform photo_augmentation(bool vertical_flips, double crop_chance, double bri
     return jitter_brightness_contrast(sample, random, brightness, contrast);
   };
   return chain({random_flips(vertical_flips), crop, light});
+}
+
+Transform recipe_augmentation(Augmentation kind, bool vertical_flips, double crop_chance,
+                              double brightness, double contrast) {
+  if (kind == Augmentation::ssd)
+    return ssd_augmentation({.width = 0, .height = 0, .vertical_flips = vertical_flips});
+  return photo_augmentation(vertical_flips, crop_chance, brightness, contrast);
 }
 
 nn::Schedule warm_cosine(std::int64_t iterations) {

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "detection/anchors.h"
 #include "detection/data/dataset.h"
 #include "detection/data/preparation.h"
+#include "detection/data/transforms.h"
 #include "layers/schedule.h"
 
 /// What the recipes for people's own photos share: what can be measured on the photos is measured,
@@ -29,11 +31,28 @@ std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& 
 /// asked for.
 Transform random_flips(bool vertical);
 
+/// What is done to people's photos in training.
+enum class Augmentation {
+  photos,  ///< photo_augmentation(): little, so that a training of minutes sees what it will meet
+  ssd,     ///< ssd_augmentation(): all that SSD does, for long trainings and objects of any size
+};
+
+/// Their names, "photos" and "ssd".
+const std::vector<std::string>& augmentation_names();
+std::string augmentation_name(Augmentation kind);
+/// Throws std::invalid_argument that lists the names for another one.
+Augmentation augmentation_named(const std::string& name);
+
 /// Flips, then windows of at least half of the picture, stretched back to its size, in
 /// `crop_chance` of the pictures, then brightness and contrast changed by up to so much
 /// (transforms.h). A picture keeps the size that it has.
 Transform photo_augmentation(bool vertical_flips, double crop_chance, double brightness,
                              double contrast);
+
+/// The one that is wanted. Of the two, ssd has no use for the last three arguments, and stretches
+/// to the picture's own size instead of to 300 x 300.
+Transform recipe_augmentation(Augmentation kind, bool vertical_flips, double crop_chance,
+                              double brightness, double contrast);
 
 /// A warm-up over a twentieth of the run, then half a cosine down to a hundredth.
 nn::Schedule warm_cosine(std::int64_t iterations);

@@ -1,10 +1,9 @@
 #include "detection/training/photo_recipe.h"
 
-#include <limits>
-
 #include "core/check.h"
 #include "core/json_fields.h"
 #include "detection/models/face_trunk.h"
+#include "detection/training/recipe_fields.h"
 #include "detection/training/run_folder.h"
 #include "detection/training/trained_detector.h"
 
@@ -20,59 +19,6 @@ decltype(auto) with(PhotoRecipe& recipe, F f) {
 template <class F>
 decltype(auto) with(const PhotoRecipe& recipe, F f) {
   return std::visit(f, recipe.settings);
-}
-
-template <class Recipe>
-void common_fields(JsonFields& io, Recipe& r) {
-  io.integer("longer_px", r.longer_px, 32, 8192);
-  io.boolean("vertical_flips", r.vertical_flips);
-  io.integer("anchor_sides", r.anchor_sides, 2, 64);
-  io.number("nms_iou", r.nms_iou, 0, 1);
-  io.integer("iterations", r.iterations, 1, std::int64_t{1} << 40);
-  io.number("minutes", r.minutes, 0, 1e6);
-  io.integer("batch_size", r.batch_size, 1, 4096);
-  io.number("rate", r.rate, 1e-9, 10);
-  io.number("weight_decay", r.weight_decay, 0, 10);
-  io.number("average_decay", r.average_decay, 0, 1);
-  io.integer("seed", r.seed, 0, std::numeric_limits<std::int64_t>::max());
-  // Runs from before these two existed have the default of then, which is that of now.
-  if (io.has("checkpoint_every"))
-    io.integer("checkpoint_every", r.checkpoint_every, 0, std::int64_t{1} << 40);
-  if (io.has("checkpoint_seconds")) io.number("checkpoint_seconds", r.checkpoint_seconds, 0, 1e9);
-}
-
-template <class Recipe>
-void picture_fields(JsonFields& io, Recipe& r) {
-  io.number("crop_chance", r.crop_chance, 0, 1);
-  io.number("brightness", r.brightness, 0, 1);
-  io.number("contrast", r.contrast, 0, 1);
-  io.number("trunk_rate", r.trunk_rate, 1e-9, 1e3);
-}
-
-void own_fields(JsonFields& io, SsdRecipe& r) {
-  common_fields(io, r);
-  picture_fields(io, r);
-  bool frozen = r.trunk == Trunk::frozen;
-  io.boolean("frozen_trunk", frozen);
-  r.trunk = frozen ? Trunk::frozen : Trunk::tuned;
-}
-
-void own_fields(JsonFields& io, RegionRecipe& r) {
-  common_fields(io, r);
-  io.integer("channels", r.channels, 1, 4096);
-  io.integer("blocks", r.blocks, 1, 256);
-  io.integer("pool", r.pool, 1, 64);
-  io.integer("hidden", r.hidden, 1, 1 << 16);
-  io.integer("proposals", r.proposals, 1, 1 << 16);
-  io.integer("regions", r.regions, 1, 1 << 16);
-}
-
-void own_fields(JsonFields& io, DenseRecipe& r) {
-  common_fields(io, r);
-  picture_fields(io, r);
-  if (!r.focal) return;
-  io.integer("channels", r.channels, 1, 1 << 16);
-  io.integer("tower_depth", r.tower_depth, 0, 64);
 }
 
 /// The file of weights that a run, or a file itself, starts others from; empty for the face
@@ -135,6 +81,11 @@ std::int64_t PhotoRecipe::validation_batch() const {
 Transform PhotoRecipe::augmentation() const {
   return with(*this, [](const auto& r) { return r.augmentation(); });
 }
+bool PhotoRecipe::set_augmentation(Augmentation kind) {
+  if (auto* ssd = std::get_if<SsdRecipe>(&settings)) return ssd->changes = kind, true;
+  if (auto* dense = std::get_if<DenseRecipe>(&settings)) return dense->changes = kind, true;
+  return false;
+}
 int PhotoRecipe::longer_px() const {
   return with(*this, [](const auto& r) { return r.longer_px; });
 }
@@ -143,7 +94,7 @@ void recipe_fields(JsonFields& io, PhotoRecipe& recipe) {
   std::string pretrained = recipe.pretrained.string();
   io.text("pretrained", pretrained);
   recipe.pretrained = pretrained;
-  with(recipe, [&](auto& r) { own_fields(io, r); });
+  with(recipe, [&](auto& r) { recipe_fields(io, r); });
 }
 
 DetectorSpec describe(const PhotoRecipe& recipe, const Dataset& train) {

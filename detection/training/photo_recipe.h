@@ -45,6 +45,8 @@ struct PhotoRecipe {
   std::int64_t validation_batch() const;
   /// What is done to the photos in training.
   Transform augmentation() const;
+  /// Another kind of it; false for a model that has one alone, the two-stage ones.
+  bool set_augmentation(Augmentation kind);
 };
 
 /// All settings of a recipe as JSON; keys as the fields are called.

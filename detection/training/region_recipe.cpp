@@ -4,6 +4,7 @@
 #include "detection/data/in_memory.h"
 #include "detection/models/faster_rcnn.h"
 #include "detection/training/photo_fit.h"
+#include "detection/training/recipe_fields.h"
 #include "detection/training/region_task.h"
 #include "layers/adamw.h"
 
@@ -97,11 +98,7 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
       .checkpoint_seconds = recipe.checkpoint_seconds,
       .out = out,
       .resume = resume,
-      .config = concat("{\"proposals\": \"", recipe.own_proposals ? "own" : "given",
-                       "\", \"longer_px\": ", recipe.longer_px,
-                       ", \"vertical_flips\": ", recipe.vertical_flips,
-                       ", \"batch_size\": ", recipe.batch_size, ", \"rate\": ", recipe.rate,
-                       ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}"),
+      .config = resume_config(recipe, train_set.size()),
       .on_validation = on_validation};
   return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
                validation);

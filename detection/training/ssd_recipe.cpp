@@ -8,6 +8,7 @@
 #include "detection/data/in_memory.h"
 #include "detection/models/face_trunk.h"
 #include "detection/training/photo_fit.h"
+#include "detection/training/recipe_fields.h"
 #include "layers/adamw.h"
 #include "layers/batch_norm.h"
 
@@ -31,7 +32,7 @@ void check_recipe(const SsdRecipe& r) {
 }  // namespace
 
 Transform SsdRecipe::augmentation() const {
-  return photo_augmentation(vertical_flips, crop_chance, brightness, contrast);
+  return recipe_augmentation(changes, vertical_flips, crop_chance, brightness, contrast);
 }
 
 Preparation ssd_preparation(const SsdRecipe& recipe, const Dataset& train) {
@@ -115,11 +116,7 @@ TrainingSummary train_ssd_mobilenet(Detector& detector, const SsdRecipe& recipe,
       .checkpoint_seconds = recipe.checkpoint_seconds,
       .out = out,
       .resume = resume,
-      .config = concat("{\"pretrained\": ", recipe.pretrained.empty() ? "false" : "true",
-                       ", \"longer_px\": ", recipe.longer_px, ", \"vertical_flips\": ",
-                       recipe.vertical_flips, ", \"batch_size\": ", recipe.batch_size,
-                       ", \"rate\": ", recipe.rate, ", \"trunk_rate\": ", recipe.trunk_rate,
-                       ", \"seed\": ", recipe.seed, ", \"images\": ", train_set.size(), "}"),
+      .config = resume_config(recipe, train_set.size()),
       .on_validation = on_validation};
   return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
                validation);

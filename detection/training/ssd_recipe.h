@@ -10,6 +10,7 @@
 #include "detection/data/transforms.h"
 #include "detection/models/detector_spec.h"
 #include "detection/models/ssd.h"
+#include "detection/training/photo_fit.h"
 #include "detection/training/trainer.h"
 
 namespace boxgrad::detection {
@@ -32,7 +33,9 @@ struct SsdRecipe {
   // Pictures.
   int longer_px = 320;          ///< the longer side, as the network sees it
   bool vertical_flips = false;  ///< beside the horizontal: for pictures without up and down
-  double crop_chance = 0.5;     ///< of a window of at least half of the picture, stretched back
+  /// With Augmentation::ssd the three lines behind it mean nothing.
+  Augmentation changes = Augmentation::photos;
+  double crop_chance = 0.5;  ///< of a window of at least half of the picture, stretched back
   double brightness = 0.1, contrast = 0.2;  ///< changed by up to so much, see transforms.h
 
   // Network.

@@ -346,7 +346,7 @@ class Run {
     check(c.has_value(), "train: there is no checkpoint to resume in ", options_.out.string());
     if (!warning.empty()) std::cerr << "warning: " << warning << '\n';
     check(c->config == options_.config, "train: ", options_.out.string(),
-          " was made with other settings: ", c->config, ", now ", options_.config);
+          " was made with other settings: ", config_differences(c->config, options_.config));
     check(c->iteration < c->total_iterations, "train: the run in ", options_.out.string(),
           " has finished its ", c->total_iterations, " steps; there is nothing to resume");
     detector_.load_state_dict(with_prefix(c->tensors, "model/"));
