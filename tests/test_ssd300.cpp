@@ -1,4 +1,8 @@
 // detection/models/{ssd300,extra_maps}.h.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
 #include "core/autograd.h"
 #include "core/gradcheck.h"
 #include "core/ops.h"
@@ -8,6 +12,7 @@
 #include "detection/models/vgg16.h"
 #include "layers/conv.h"
 #include "layers/count.h"
+#include "layers/init.h"
 #include "layers/l2_norm.h"
 #include "layers/pool.h"
 #include "tests/catch.h"
@@ -63,6 +68,80 @@ TEST_CASE("MobileNet-SSD: 3,000 boxes on six maps", "[ssd300]") {
   const std::vector<AnchorLevel> levels = mobilenet_ssd_levels();
   CHECK(levels.size() == 6);
   CHECK(levels.back().sizes[1].width == Approx(std::sqrt(285. * 330)));
+}
+
+TEST_CASE("MobileNet-SSD: parameters and multiply-adds, layer by layer", "[ssd300][count]") {
+  // MobileNet v1 at 300 px: output side, channels in and out of each block; conv0 before them.
+  struct Block {
+    std::int64_t side, in, out;
+  };
+  const std::vector<Block> blocks{{150, 32, 64},   {75, 64, 128},  {75, 128, 128}, {38, 128, 256},
+                                  {38, 256, 256},  {19, 256, 512}, {19, 512, 512}, {19, 512, 512},
+                                  {19, 512, 512},  {19, 512, 512}, {19, 512, 512}, {10, 512, 1024},
+                                  {10, 1024, 1024}};
+  std::int64_t parameters = 27 * 32 + 2 * 32, multiply_adds = 150 * 150 * 27 * 32;
+  for (const auto& [side, in, out] : blocks) {
+    parameters += 9 * in + 2 * in + in * out + 2 * out;  // filters; scale and offset of two norms
+    multiply_adds += side * side * (9 * in + in * out);
+  }
+  CHECK(parameters == 4231976 - 1024 * 1000 - 1000);  // the classifier's without its last layer
+  // Extra maps: the side before and behind, channels in, reduced and out.
+  struct Extra {
+    std::int64_t before, side, in, reduced, out;
+  };
+  for (const auto& [before, side, in, reduced, out] : std::vector<Extra>{{10, 5, 1024, 256, 512},
+                                                                         {5, 3, 512, 128, 256},
+                                                                         {3, 2, 256, 128, 256},
+                                                                         {2, 1, 256, 128, 256}}) {
+    parameters += in * reduced + 2 * reduced + 9 * reduced * out + 2 * out;
+    multiply_adds += before * before * in * reduced + side * side * 9 * reduced * out;
+  }
+  // Heads: in each cell six boxes of 21 classes and 4 offsets.
+  for (const auto& [side, channels] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {19, 512}, {10, 1024}, {5, 512}, {3, 256}, {2, 256}, {1, 256}}) {
+    parameters += (9 * channels + 1) * 6 * 25;
+    multiply_adds += side * side * 9 * channels * 6 * 25;
+  }
+  const auto model = make_mobilenet_ssd(20);
+  CHECK(model->parameter_count() == parameters);
+  const Tensor image({1, 300, 300, 3});
+  const NoGradGuard guard;
+  model->eval();
+  const nn::ModelCount count = nn::count_layers(*model, [&] { model->heads(image); });
+  CHECK(count.multiply_adds == multiply_adds);
+  CHECK(model->options().match_iou == Scalar(0.5));
+}
+
+TEST_CASE("SSD300 and MobileNet-SSD: new layers start from Glorot's filters and zero biases",
+          "[ssd300]") {
+  manual_seed(8);
+  for (const auto& model : {make_ssd300(3, 1. / 8), make_mobilenet_ssd(3, 1. / 8)}) {
+    int convolutions = 0;
+    model->visit([&](const std::string& path, nn::Module& module) {
+      const auto* conv = dynamic_cast<const nn::Conv2d*>(&module);
+      const bool is_new = path.find("extra") != std::string::npos ||
+                          path.find("_head") != std::string::npos || path.ends_with("fc6") ||
+                          path.ends_with("fc7");
+      if (conv == nullptr || !is_new) return;
+      INFO(path);
+      ++convolutions;
+      const nn::init::Fans fans = nn::init::fans(conv->weight.shape());
+      const double limit = std::sqrt(6. / double(fans.in + fans.out));
+      double largest = 0, squares = 0;
+      for (const Scalar v : conv->weight.data()) {
+        largest = std::max(largest, std::abs(double(v)));
+        squares += double(v) * double(v);
+      }
+      CHECK(largest <= limit * 1.000001);
+      CHECK(largest > 0.95 * limit);
+      // Uniform: variance limit^2 / 3, over hundreds of numbers.
+      CHECK(squares / double(conv->weight.numel()) == Approx(limit * limit / 3).epsilon(0.2));
+      if (conv->bias.defined())
+        for (const Scalar v : conv->bias.data()) CHECK(v == 0);
+    });
+    const bool vgg = model->find("backbone.body.fc6") != nullptr;
+    CHECK(convolutions == 4 * 2 + 6 * 2 + (vgg ? 2 : 0));
+  }
 }
 
 TEST_CASE("SsdVgg16 is VGG with a norm, a pool that keeps the size, and holes", "[ssd300]") {

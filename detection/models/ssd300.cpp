@@ -23,6 +23,17 @@ std::vector<ExtraMap> extra_maps(double width, bool vgg) {
   return extras;
 }
 
+/// Filters by Glorot's rule and biases of 0 for the extra layers and the heads.
+std::shared_ptr<Ssd> started(std::shared_ptr<Ssd> model) {
+  model->visit([](const std::string& path, nn::Module& module) {
+    auto* conv = dynamic_cast<nn::Conv2d*>(&module);
+    if (conv == nullptr || path.starts_with("backbone.body")) return;
+    nn::init::xavier_uniform(conv->weight);
+    if (conv->bias.defined()) nn::init::constant(conv->bias, 0);
+  });
+  return model;
+}
+
 Transform to_300() {
   return [](Sample sample, Random&) { return resize(sample, 300, 300); };
 }
@@ -54,10 +65,18 @@ std::vector<Tensor> SsdVgg16::maps(const Tensor& images) {
   return {norm_(conv[0]), fc7_(fc6_(pool5))};
 }
 
+SsdOptions ssd300_options(std::int64_t num_classes) {
+  return {.num_classes = num_classes, .levels = ssd300_levels(), .prior = 0};
+}
+
 std::shared_ptr<Ssd> make_ssd300(std::int64_t num_classes, double width) {
-  return std::make_shared<Ssd>(
+  return make_ssd300(ssd300_options(num_classes), width);
+}
+
+std::shared_ptr<Ssd> make_ssd300(const SsdOptions& options, double width) {
+  return started(std::make_shared<Ssd>(
       std::make_shared<ExtraMaps>(std::make_shared<SsdVgg16>(width), extra_maps(width, true)),
-      SsdOptions{.num_classes = num_classes, .levels = ssd300_levels(), .prior = 0});
+      options));
 }
 
 std::vector<AnchorLevel> mobilenet_ssd_levels() {
@@ -71,11 +90,11 @@ std::vector<AnchorLevel> mobilenet_ssd_levels() {
 }
 
 std::shared_ptr<Ssd> make_mobilenet_ssd(std::int64_t num_classes, double width) {
-  return std::make_shared<Ssd>(
+  return started(std::make_shared<Ssd>(
       std::make_shared<ExtraMaps>(std::make_shared<MobileNetV1>(MobileNetV1Options{
                                       .width = width, .outputs = {"block11", "block13"}}),
                                   extra_maps(width, false), nn::ConvTail::norm),
-      SsdOptions{.num_classes = num_classes, .levels = mobilenet_ssd_levels(), .prior = 0});
+      SsdOptions{.num_classes = num_classes, .levels = mobilenet_ssd_levels(), .prior = 0}));
 }
 
 Preparation ssd300_preparation() {

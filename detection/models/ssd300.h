@@ -33,15 +33,26 @@ class SsdVgg16 : public Backbone {
   std::vector<std::int64_t> channels_;
 };
 
+/// What SSD300 is beside its backbone: ssd300_levels(), 3x3 heads without a prior, and the defaults.
+SsdOptions ssd300_options(std::int64_t num_classes);
+
 /// SSD300 as published: six maps of 38, 19, 10, 5, 3 and 1 cells a side, 3x3 heads, 8,732 default
 /// boxes (ssd300_levels()), heads that start without a prior. With 20 classes 26,285,486 parameters
 /// and 31,373,537,792 multiply-adds, as torchvision's ssd300_vgg16.
 ///
+/// All that ImageNet's VGG16 does not have (fc6 and fc7, extra layers, heads) starts as published,
+/// from "Xavier" filters (Glorot's rule; Caffe's filler of that name has variance 1 / fan_in) and
+/// biases of 0; VGG itself from He's rule, until weights are loaded.
+///
 /// width < 1 makes VGG and the extra layers narrower: the same network for minutes of training.
 std::shared_ptr<Ssd> make_ssd300(std::int64_t num_classes, double width = 1);
+/// With other options; `levels` must be of six maps.
+std::shared_ptr<Ssd> make_ssd300(const SsdOptions& options, double width = 1);
 
 /// MobileNet-SSD at 300 px: MobileNet v1's block11 and block13 and four extra maps with batch norm,
-/// 19, 10, 5, 3, 2 and 1 cells a side, six boxes in every cell: 3,000.
+/// 19, 10, 5, 3, 2 and 1 cells a side, six boxes in every cell: 3,000. Extra layers and heads start
+/// as those of SSD300. A box is an object from an IoU of .5, as in SSD; the port that the boxes are
+/// from takes .45 (SsdOptions::match_iou).
 std::shared_ptr<Ssd> make_mobilenet_ssd(std::int64_t num_classes, double width = 1);
 
 /// Its boxes in pixels of a 300 x 300 image: steps 16 32 64 100 150 300, sides from 60 to 330 in

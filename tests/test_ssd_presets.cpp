@@ -1,0 +1,85 @@
+// detection/training/ssd_presets.cpp.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/ops.h"
+#include "core/random.h"
+#include "detection/training/ssd_presets.h"
+#include "tests/catch.h"
+
+using namespace boxgrad;
+using namespace boxgrad::detection;
+
+TEST_CASE("ssd_preset: the published recipe", "[ssd300][presets]") {
+  const SsdPreset p = ssd_preset("07+12", 20);
+  CHECK(p.model.num_classes == 20);
+  CHECK(p.model.prior == 0);
+  CHECK(p.model.match_iou == Scalar(0.5));
+  CHECK(p.model.mining.negatives_per_positive == 3);
+  CHECK(p.model.mining.min_negatives == 0);
+  CHECK(p.model.box_weight == 1);
+  CHECK(p.model.box_weights == kBoxWeights);
+  CHECK(p.model.postprocess.score_threshold == 0.01);
+  CHECK(p.model.postprocess.max_per_class == 400);
+  CHECK(p.model.postprocess.nms_iou == 0.45);
+  CHECK(p.model.postprocess.max_per_image == 200);
+  CHECK(p.sgd.momentum == 0.9);
+  CHECK(p.sgd.weight_decay == 5e-4);
+  const TrainerOptions training = p.training();
+  CHECK(training.batch_size == 32);
+  CHECK(training.iterations == 120000);
+  const nn::Schedule schedule = training.schedule(120000);
+  CHECK(p.sgd.rate * schedule(79999) == Approx(1e-3));
+  CHECK(p.sgd.rate * schedule(80000) == Approx(1e-4));
+  CHECK(p.sgd.rate * schedule(99999) == Approx(1e-4));
+  CHECK(p.sgd.rate * schedule(119999) == Approx(1e-5));
+  CHECK(departures(ssd_preset("07", 20), p) ==
+        std::vector<std::string>{"iterations: 60000 instead of 120000",
+                                 "rate / 10 after: 40000, 50000 instead of 80000, 100000"});
+  CHECK(departures(ssd_preset("07", 3), ssd_preset("07", 20)).empty());
+}
+
+TEST_CASE("ssd_preset: a step of a narrow one, biases at twice the rate and without decay",
+          "[ssd300][presets]") {
+  manual_seed(2);
+  SsdPreset preset = ssd_preset("07", 2);
+  preset.width = 1. / 32;
+  const auto model = make_ssd(preset);
+  CHECK(model->options().levels.size() == 6);
+  Sample sample{.image = Image(120, 90, 200, 90, 30), .name = "one"};
+  sample.target = {.boxes = Tensor({1, 4}, {20, 30, 70, 80}), .labels = {2}, .difficult = {false}};
+  Random random(1);
+  const Batch batch = preset.preparation().make_batch({preset.augmentation()(sample, random)});
+  CHECK(batch.images.shape() == Shape{1, 300, 300, 3});
+  // Weights of 1 and gradients of 1/2 show rate and decay of each parameter.
+  for (auto [name, tensor] : model->parameters())
+    for (Scalar& v : tensor.data()) v = 1;
+  nn::SGD still(*model, preset.sgd);
+  still.zero_grad();
+  Tensor half({1});
+  for (const auto& [name, tensor] : model->parameters()) half = half + sum(tensor) * Scalar(0.5);
+  half.backward();
+  still.step(preset.schedule()(0));
+  for (const auto& [name, tensor] : model->parameters()) {
+    INFO(name);
+    const double expected = name.ends_with(".bias") ? 1 - 2 * 1e-3 * 0.5 : 1 - 1e-3 * (0.5 + 5e-4);
+    CHECK(double(std::as_const(tensor).data()[0]) == Approx(expected).epsilon(1e-6));
+  }
+  // And a step from a loss.
+  manual_seed(2);
+  const auto learner = make_ssd(preset);
+  nn::SGD sgd(*learner, preset.sgd);
+  const DetectorLoss loss = learner->loss(batch, random);
+  CHECK(loss.positives > 0);
+  loss.total.backward();
+  const std::vector<Scalar> before =
+      learner->find("class_head1")->state_dict()[1].second.to_vector();
+  sgd.step(preset.schedule()(0));
+  CHECK(learner->find("class_head1")->state_dict()[1].second.to_vector() != before);
+}
+
+TEST_CASE("ssd_preset explains what does not fit", "[ssd300][presets][errors]") {
+  CHECK_THROWS_WITH(ssd_preset("300", 20), "ssd_preset: name must be 07 or 07+12, got \"300\"");
+  CHECK_THROWS_WITH(ssd_preset("07", 0), "ssd_preset: num_classes must be >= 1, got 0");
+}
