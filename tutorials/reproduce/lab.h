@@ -189,6 +189,6 @@ void reproduce_ohem(Lab& lab);         ///< hard examples against heuristics
 void reproduce_proposals(Lab& lab);    ///< the RPN against selective search; Faster R-CNN
 void reproduce_mobilenet(Lab& lab);    ///< width, resolution, separable convolutions
 void reproduce_focal(Lab& lab);        ///< what keeps easy anchors from drowning the hard ones
-void reproduce_single_shot(Lab& lab);  ///< mining, maps, zoom-out and ratios of SSD
+void reproduce_single_shot(Lab& lab);  ///< mining, maps, zooms and ratios of SSD
 
 }  // namespace boxgrad::reproduce

@@ -3,11 +3,10 @@
 #include "detection/models/extra_maps.h"
 #include "detection/models/fpn.h"
 #include "detection/models/retinanet.h"
+#include "detection/models/retinanet_small.h"
 #include "detection/models/ssd.h"
 #include "detection/training/small_recipe.h"
 #include "layers/adamw.h"
-#include "layers/conv.h"
-#include "layers/init.h"
 #include "tutorials/reproduce/lab.h"
 
 namespace boxgrad::reproduce {
@@ -55,11 +54,7 @@ std::shared_ptr<RetinaNet> new_retinanet(Lab& lab, std::uint64_t seed) {
   options.tower_depth = 1;
   const auto model = std::make_shared<RetinaNet>(
       std::make_shared<Fpn>(two_maps(lab), FpnOptions{.channels = 64, .extra_levels = 0}), options);
-  // The paper's deviation of 0.01 is for 256 channels: here are 64, and 1 / sqrt(64 / 256) = 2.
-  model->visit([](const std::string& path, nn::Module& module) {
-    if (auto* conv = dynamic_cast<nn::Conv2d*>(&module); conv && !path.starts_with("backbone"))
-      nn::init::gaussian(conv->weight, 0.02);
-  });
+  start_as_loud(*model, 64);
   return model;
 }
 

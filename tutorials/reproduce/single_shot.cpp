@@ -5,7 +5,6 @@
 #include "detection/data/fashion_scenes.h"
 #include "detection/data/zoom.h"
 #include "detection/evaluation.h"
-#include "detection/models/separable_net.h"
 #include "detection/models/ssd_small.h"
 #include "detection/training/evaluate.h"
 #include "detection/training/small_recipe.h"
@@ -19,7 +18,7 @@ struct SsdWay {
   std::string name, text;
   AnchorSampling sampling = AnchorSampling::ssd;
   std::vector<Scalar> ratios{Scalar(0.5), 1, 2};
-  bool one_map = false, zooms_out = false;
+  bool one_map = false, zooms_out = false, zooms_in = false;
 };
 
 /// One map: the same trunk, but only its last map, stride 16, which then carries the boxes of both.
@@ -27,15 +26,8 @@ std::shared_ptr<Ssd> make_detector(const SsdWay& way, std::int64_t num_classes) 
   SsdSmallOptions options{.ratios = way.ratios};
   options.ssd.num_classes = num_classes;
   options.ssd.sampling = way.sampling;
-  if (!way.one_map) return make_ssd_small(options);
-  SeparableNetOptions net;
-  net.stages = {{.channels = 32, .stride = 2},
-                {.channels = 48},
-                {.channels = 96, .blocks = 3, .stride = 2},
-                {.channels = 128, .blocks = 2, .stride = 2, .output = true}};
-  options.ssd.head_kernel = 1;
-  options.ssd.levels = {{.sizes = ratio_box_sizes(options.sides, options.ratios), .stride_px = 16}};
-  return std::make_shared<Ssd>(std::make_shared<SeparableNet>(net), options.ssd);
+  if (way.one_map) options.only_stride = 16;
+  return make_ssd_small(options);
 }
 
 /// "ap50", "ap50_any" and "seconds".
@@ -46,8 +38,9 @@ Result run(const SsdWay& way, const SmallRecipe& recipe, const FashionScenes& va
   nn::AdamW optimizer(*model, recipe.optimizer());
   Preparation preparation = recipe.preparation();
   Transform augmentation;
-  if (way.zooms_out) {
-    augmentation = [](Sample sample, Random& random) {
+  if (way.zooms_out || way.zooms_in) {
+    augmentation = [way](Sample sample, Random& random) {
+      if (way.zooms_in) return zoom_in(sample, random);
       return zoom_out(sample, random, {.fill = {89, 89, 89}});  // the scenes' mean
     };
     preparation.resize = [](Sample sample, Random&) { return resize(sample, 128, 128); };
@@ -83,6 +76,7 @@ void reproduce_single_shot(Lab& lab) {
       {.name = "mean", .text = "no mining, over all boxes", .sampling = AnchorSampling::mean},
       {.name = "one_map", .text = "one map", .one_map = true},
       {.name = "zoom_out", .text = "zoom-out up to 4", .zooms_out = true},
+      {.name = "zoom_in", .text = "zoom-in by patches", .zooms_in = true},
       {.name = "ratio_3", .text = "ratios 1, 2, 3", .ratios = {third, Scalar(0.5), 1, 2, 3}},
       {.name = "ratio_1", .text = "ratio 1", .ratios = {1}}};
   const FashionScenes val(FashionScenes::Split::val, FashionScenes::kValSeed, quick ? 20 : 500);
@@ -120,6 +114,8 @@ void reproduce_single_shot(Lab& lab) {
        against("several maps beat one", "table 3", "74.3 against 62.4 mAP", .119, "base",
                "one_map"),
        against("zoom-out helps", "section 3.6", "77.2 against 74.3 mAP", .029, "zoom_out", "base"),
+       // The paper's row leaves all of the patches and the colours out.
+       against("zoom-in helps", "table 2", "74.3 against 65.5 mAP", .088, "zoom_in", "base"),
        against("ratio 3 helps a little", "table 2", "74.3 against 73.7 mAP", .006, "ratio_3",
                "base"),
        against("ratio 2 more", "table 2", "73.7 against 71.6 mAP", .021, "base", "ratio_1")});
