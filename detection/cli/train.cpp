@@ -48,9 +48,9 @@ struct TrainSettings {
 
 /// What a run was started with stays; only --threads, which changes no bit, may be another.
 void check_resume_options(const Program& program) {
-  for (const char* option :
-       {"--model", "--data", "--train", "--val", "--pretrained", "--config", "--out", "--minutes",
-        "--epochs", "--seed", "--quick", "--augmentation", "--vertical-flips", "--checkpoint-every"})
+  for (const char* option : {"--model", "--data", "--train", "--val", "--pretrained", "--config",
+                             "--out", "--minutes", "--epochs", "--seed", "--quick",
+                             "--augmentation", "--vertical-flips", "--checkpoint-every"})
     check(!program.given(option), "--resume goes on with what the run's ", kConfigFile, " says; ",
           option, " cannot be changed");
 }
