@@ -107,7 +107,11 @@ int main(int argc, char** argv) {
                                 {"balanced", DenseLoss::balanced, 0, .75},
                                 {"ohem", DenseLoss::ohem},
                                 {"focal", DenseLoss::focal},
-                                {"focal_no_prior", DenseLoss::focal, 2, .25, 0}};
+                                {"focal_no_prior", DenseLoss::focal, 2, .25, 0},
+                                // The same loss with another gamma, and the paper's alpha for it.
+                                {"gamma_0.5", DenseLoss::focal, .5, .5},
+                                {"gamma_1", DenseLoss::focal, 1, .25},
+                                {"gamma_5", DenseLoss::focal, 5, .25}};
     for (const Way& way : ways) {
       const auto model = network(way, program.seed());
       const DetectorLoss loss = model->loss(first, random);
@@ -148,7 +152,8 @@ int main(int argc, char** argv) {
                   result.mean_ap.value_or(0), result.class_agnostic.ap.value_or(0),
                   summary.seconds);
       std::fflush(stdout);
-      losses.push_back(smoothed(series, 20));
+      if (!way.name.starts_with("gamma_") || way.name == only)  // a chart of six curves is enough
+        losses.push_back(smoothed(series, 20));
       if (way.name == "focal" || !last) last = model;
     }
 
