@@ -1,8 +1,9 @@
 #include "tutorials/reproduce/lab.h"
 
-#include <cstdio>
 #include <iostream>
+#include <sstream>
 #include <stdexcept>
+#include <string_view>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -15,16 +16,24 @@
 #include "detection/scale_pyramid.h"
 #include "detection/training/evaluate.h"
 #include "detection/training/fast_rcnn_presets.h"
+#include "detection/training/region_recorder.h"
 #include "detection/training/trainer.h"
 #include "layers/sgd.h"
 
 namespace boxgrad::reproduce {
 
+namespace {
+
+/// In a network's file, before the name of a curve.
+constexpr std::string_view kCurve = "curve ";
+
+}  // namespace
+
 std::string FastRecipe::describe() const {
   return concat(five_scales ? "five scales, " : "", "freeze ", freeze, ", lambda ", lambda,
                 ", flips ", flips, ", selection ", static_cast<int>(selection), ", negative_low ",
                 negative_low, ", ohem ", ohem.size, "/", ohem.nms_iou, "/", ohem.suppress, "/",
-                ohem.suppress_first, ", rate ", rate);
+                ohem.suppress_first, ", rate ", rate, ", choice recorded");
 }
 
 Lab::Lab(const LabOptions& options)
@@ -74,7 +83,8 @@ std::shared_ptr<FastRcnn> Lab::new_fast_rcnn(const FastRecipe& recipe, std::uint
 
 double Lab::train_detector(Detector& model, const Dataset& data, std::uint64_t seed,
                            std::int64_t steps, double rate, const Transform& augmentation,
-                           std::int64_t images) {
+                           std::int64_t images,
+                           const std::function<void(std::int64_t, const DetectorLoss&)>& on_step) {
   FastRcnnPreset preset = fast_rcnn_preset("narrow", task().num_classes());
   preset.iterations = steps;
   preset.drop_at = steps * 3 / 4;
@@ -83,6 +93,7 @@ double Lab::train_detector(Detector& model, const Dataset& data, std::uint64_t s
   TrainerOptions training = preset.training();
   training.batch_size = images;
   training.seed = seed;
+  training.on_step = on_step;
   return seconds_to_train(model, sgd, data, augmentation, training);
 }
 
@@ -139,23 +150,34 @@ std::filesystem::path Lab::model_file(const std::string& run) const {
   return options_.out / "models" / (run + ".safetensors");
 }
 
-std::optional<std::map<std::string, double>> Lab::load_model(nn::Module& model,
-                                                             const std::string& run,
-                                                             const std::string& settings) const {
+std::optional<Result> Lab::load_model(nn::Module& model, const std::string& run,
+                                      const std::string& settings) const {
   if (!std::filesystem::exists(model_file(run))) return std::nullopt;
   TensorFile saved = load_safetensors(model_file(run));
   if (saved.metadata["settings"] != settings) return std::nullopt;
   saved.metadata.erase("settings");
   model.load_state_dict(saved.tensors);
-  std::map<std::string, double> figures;
-  for (const auto& [name, text] : saved.metadata) figures[name] = std::stod(text);
-  return figures;
+  Result result;
+  for (const auto& [name, text] : saved.metadata) {
+    std::istringstream numbers(text);
+    if (!name.starts_with(kCurve)) {
+      numbers >> result.values[name];
+      continue;
+    }
+    std::vector<double>& curve = result.curves[name.substr(kCurve.size())];
+    for (double value; numbers >> value;) curve.push_back(value);
+  }
+  return result;
 }
 
 void Lab::save_model(const nn::Module& model, const std::string& run, const std::string& settings,
-                     const std::map<std::string, double>& figures) const {
+                     const Result& result) const {
   TensorFile file{.tensors = model.state_dict(), .metadata = {{"settings", settings}}};
-  for (const auto& [name, value] : figures) file.metadata[name] = concat(value);
+  for (const auto& [name, value] : result.values) file.metadata[name] = concat(value);
+  for (const auto& [name, curve] : result.curves) {
+    std::string& text = file.metadata[std::string(kCurve) + name];
+    for (const double value : curve) text += concat(text.empty() ? "" : " ", value);
+  }
   std::filesystem::create_directories(model_file(run).parent_path());
   save_safetensors(model_file(run), file);
 }
@@ -167,28 +189,43 @@ double Lab::megabytes(const std::string& name, std::uint64_t seed) const {
 
 void Lab::announce(const std::string& text) { std::cout << text << std::endl; }
 
-std::shared_ptr<FastRcnn> Lab::trained_fast_rcnn(const std::string& name, const FastRecipe& recipe,
-                                                 std::uint64_t seed) {
+std::pair<std::shared_ptr<FastRcnn>, Result> Lab::fast_rcnn_and_figures(const std::string& name,
+                                                                        const FastRecipe& recipe,
+                                                                        std::uint64_t seed) {
   Transform augmentation = recipe.flips ? random_flip() : Transform{};
   if (recipe.five_scales) augmentation = chain({augmentation, random_scale(five_scales())});
-  const auto [model, figures] = trained<FastRcnn>(
+  auto result = trained<FastRcnn>(
       name, common_settings() + ", " + recipe.describe(), seed,
       [&] { return new_fast_rcnn(recipe, seed); },
-      [&](FastRcnn& untrained) -> std::map<std::string, double> {
-        return {{"seconds", train_detector(untrained, task().train, seed, options_.steps,
-                                           recipe.rate, augmentation)}};
+      [&](FastRcnn& untrained) {
+        RegionRecorder recorder(untrained, std::max<std::int64_t>(1, options_.steps / 20));
+        Result figures;
+        figures.values["seconds"] =
+            train_detector(untrained, task().train, seed, options_.steps, recipe.rate, augmentation,
+                           2, std::ref(recorder));
+        for (const RegionRecord& record : recorder.records()) {
+          figures.curves["iteration"].push_back(static_cast<double>(record.iteration));
+          figures.curves["read_ratio"].push_back(record.read_ratio());
+          figures.curves["chosen_ratio"].push_back(record.chosen_ratio());
+        }
+        return figures;
       });
-  if (recipe.five_scales) model->options().pyramid = five_scales();
-  return model;
+  if (recipe.five_scales) result.first->options().pyramid = five_scales();
+  return result;
+}
+
+std::shared_ptr<FastRcnn> Lab::trained_fast_rcnn(const std::string& name, const FastRecipe& recipe,
+                                                 std::uint64_t seed) {
+  return fast_rcnn_and_figures(name, recipe, seed).first;
 }
 
 std::vector<Result> Lab::fast_rcnn(const std::string& name, const FastRecipe& recipe) {
   const std::string settings = common_settings() + ", " + recipe.describe();
   return by_seed(name, settings, [&](std::uint64_t seed) {
-    const auto model = trained_fast_rcnn(name, recipe, seed);
+    const auto [model, figures] = fast_rcnn_and_figures(name, recipe, seed);
     Result result = measure(*model, task().val);
-    result.values["seconds"] =
-        load_model(*model, concat(name, "-seed_", seed), settings).value().at("seconds");
+    result.values["seconds"] = figures.value("seconds");
+    result.curves = figures.curves;
     result.values["mb"] = megabytes(name, seed);
     return result;
   });

@@ -68,31 +68,36 @@ class Lab {
 
   /// A network that is trained once for each seed: <name>-seed_<s> in the folder of models.
   ///
-  /// make    the untrained network;  train   trains it and returns what that took ("seconds", ...)
-  /// result  the trained network and those figures
+  /// make    the untrained network
+  /// train   trains it and returns what that took ("seconds", ...) and what was recorded on the way
+  /// result  the trained network and what `train` returned
   template <class Model>
-  std::pair<std::shared_ptr<Model>, std::map<std::string, double>> trained(
+  std::pair<std::shared_ptr<Model>, Result> trained(
       const std::string& name, const std::string& settings, std::uint64_t seed,
       const std::function<std::shared_ptr<Model>()>& make,
-      const std::function<std::map<std::string, double>(Model&)>& train) {
+      const std::function<Result(Model&)>& train) {
     const std::string run = concat(name, "-seed_", seed);
     const std::shared_ptr<Model> model = make();
-    if (const auto figures = load_model(*model, run, settings)) return {model, *figures};
+    if (const auto known = load_model(*model, run, settings)) return {model, *known};
     announce("training " + run);
-    const auto figures = train(*model);
-    save_model(*model, run, settings, figures);
-    return {model, figures};
+    const Result result = train(*model);
+    save_model(*model, run, settings, result);
+    return {model, result};
   }
 
   /// Fast R-CNN by that recipe, each seed trained and measured once: "ap50", "ap50_any" (whatever
-  /// the class), "seconds" and "mb".
+  /// the class), "seconds" and "mb", and over the training, by RegionRecorder, the curves
+  /// "iteration", "read_ratio" and "chosen_ratio": background regions for each object among those
+  /// that a step could choose from, and among those that it chose.
   std::vector<Result> fast_rcnn(const std::string& name, const FastRecipe& recipe);
   std::shared_ptr<FastRcnn> trained_fast_rcnn(const std::string& name, const FastRecipe& recipe,
                                               std::uint64_t seed);
   /// Trains by lesson 09's schedule; returns seconds.
-  double train_detector(Detector& model, const Dataset& data, std::uint64_t seed,
-                        std::int64_t steps, double rate, const Transform& augmentation,
-                        std::int64_t images = 2);
+  /// on_step  called behind each step, as TrainerOptions::on_step
+  double train_detector(
+      Detector& model, const Dataset& data, std::uint64_t seed, std::int64_t steps, double rate,
+      const Transform& augmentation, std::int64_t images = 2,
+      const std::function<void(std::int64_t iteration, const DetectorLoss& loss)>& on_step = {});
   /// Any other recipe; without checkpoints. Throws std::runtime_error if it was stopped.
   double seconds_to_train(Detector& model, nn::Optimizer& optimizer, const Dataset& data,
                           const Transform& augmentation, TrainerOptions training);
@@ -122,10 +127,13 @@ class Lab {
  private:
   std::shared_ptr<FastRcnn> new_fast_rcnn(const FastRecipe& recipe, std::uint64_t seed);
   std::filesystem::path model_file(const std::string& run) const;
-  std::optional<std::map<std::string, double>> load_model(nn::Module& model, const std::string& run,
-                                                          const std::string& settings) const;
+  std::pair<std::shared_ptr<FastRcnn>, Result> fast_rcnn_and_figures(const std::string& name,
+                                                                     const FastRecipe& recipe,
+                                                                     std::uint64_t seed);
+  std::optional<Result> load_model(nn::Module& model, const std::string& run,
+                                   const std::string& settings) const;
   void save_model(const nn::Module& model, const std::string& run, const std::string& settings,
-                  const std::map<std::string, double>& figures) const;
+                  const Result& result) const;
   static void announce(const std::string& text);
 
   LabOptions options_;

@@ -85,12 +85,13 @@ System one_stage(Lab& lab, const std::string& model, const std::string& title,
   const auto trained = [&](std::uint64_t seed) {
     return lab.trained<Model>(
         name, settings, seed, [&] { return make(lab, seed); },
-        [&](Model& untrained) -> std::map<std::string, double> {
-          return {{"seconds", training.adam
-                                  ? train_with_adam(lab, untrained, seed, training)
-                                  : lab.train_detector(untrained, lab.task().train_scenes, seed,
-                                                       training.steps, training.rate, random_flip(),
-                                                       training.images)}};
+        [&](Model& untrained) -> Result {
+          return {
+              {{"seconds", training.adam ? train_with_adam(lab, untrained, seed, training)
+                                         : lab.train_detector(untrained, lab.task().train_scenes, seed,
+                                                              training.steps, training.rate,
+                                                              random_flip(), training.images)}},
+              {}};
         });
   };
   System system{name, equal ? title : title + ", twice the images",
@@ -98,7 +99,7 @@ System one_stage(Lab& lab, const std::string& model, const std::string& title,
                 lab.by_seed(name, settings, [&](std::uint64_t seed) {
                   const auto [network, figures] = trained(seed);
                   Result result = lab.measure(*network, lab.task().val_scenes);
-                  result.values["seconds"] = figures.at("seconds");
+                  result.values["seconds"] = figures.value("seconds");
                   result.values["mb"] = lab.megabytes(name, seed);
                   return result;
                 })};

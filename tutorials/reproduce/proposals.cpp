@@ -57,13 +57,16 @@ std::string settings_of(Lab& lab, const FasterRecipe& recipe) {
   return concat(lab.common_settings(), ", ", recipe.describe());
 }
 
-std::pair<std::shared_ptr<FasterRcnn>, std::map<std::string, double>> trained_faster_rcnn(
-    Lab& lab, const std::string& name, const FasterRecipe& recipe, std::uint64_t seed) {
+std::pair<std::shared_ptr<FasterRcnn>, Result> trained_faster_rcnn(Lab& lab,
+                                                                   const std::string& name,
+                                                                   const FasterRecipe& recipe,
+                                                                   std::uint64_t seed) {
   return lab.trained<FasterRcnn>(
       name, settings_of(lab, recipe), seed, [&] { return new_faster_rcnn(lab, recipe, seed); },
-      [&](FasterRcnn& model) -> std::map<std::string, double> {
-        return {{"seconds", lab.train_detector(model, lab.task().train_scenes, seed,
-                                               lab.options().steps, 0.01, random_flip())}};
+      [&](FasterRcnn& model) -> Result {
+        return {{{"seconds", lab.train_detector(model, lab.task().train_scenes, seed,
+                                                lab.options().steps, 0.01, random_flip())}},
+                {}};
       });
 }
 
@@ -80,7 +83,7 @@ std::vector<Result> faster_rcnn(Lab& lab, const std::string& name, const FasterR
   return lab.by_seed(name, settings_of(lab, recipe), [&](std::uint64_t seed) {
     const auto [model, figures] = trained_faster_rcnn(lab, name, recipe, seed);
     Result result = lab.measure(*model, lab.task().val_scenes);
-    result.values["seconds"] = figures.at("seconds");
+    result.values["seconds"] = figures.value("seconds");
     result.values["mb"] = lab.megabytes(name, seed);
     result.curves["recall"] =
         recall_curve(propose_all(*model, lab.task().val_scenes, {}, 2304, 300),  // of all anchors

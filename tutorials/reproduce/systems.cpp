@@ -31,18 +31,19 @@ struct Amount {
 
 /// The second and third stage, with the seconds and megabytes of each.
 template <class Model>
-std::map<std::string, double> fit_classifiers(Lab& lab, Model& model, const Amount& amount) {
+Result fit_classifiers(Lab& lab, Model& model, const Amount& amount) {
   model.eval();
   const RegionClassifierReport report = train_region_classifiers(
       model.classifiers(), FewImages(lab.task().train, amount.images), {},
       [&](const Tensor& image, const Tensor& boxes) { return model.region_features(image, boxes); },
       lab.options().out / "features", region_classifier_options());
   std::filesystem::remove_all(lab.options().out / "features");
-  return {{"features", report.seconds_features},
-          {"svms", report.seconds_svms},
-          {"boxes", report.seconds_boxes},
-          {"feature_mb", report.megabytes},
-          {"images", static_cast<double>(amount.images)}};
+  return {{{"features", report.seconds_features},
+           {"svms", report.seconds_svms},
+           {"boxes", report.seconds_boxes},
+           {"feature_mb", report.megabytes},
+           {"images", static_cast<double>(amount.images)}},
+          {}};
 }
 
 std::shared_ptr<Rcnn> new_rcnn(Lab& lab, std::uint64_t seed) {
@@ -107,8 +108,8 @@ void reproduce_systems(Lab& lab) {
           const double seconds =
               lab.train_detector(model, lab.task().train, seed, rcnn_amount.steps, 0.01,
                                  random_flip(), rcnn_amount.batch);
-          auto figures = fit_classifiers(lab, model, rcnn_amount);
-          figures["fine_tuning"] = seconds;
+          Result figures = fit_classifiers(lab, model, rcnn_amount);
+          figures.values["fine_tuning"] = seconds;
           return figures;
         });
   };
@@ -119,16 +120,16 @@ void reproduce_systems(Lab& lab) {
         [&](SppNet& model) {
           const double seconds = lab.train_detector(model, lab.task().train, seed, amount.steps,
                                                     0.01, random_flip(), amount.batch);
-          auto figures = fit_classifiers(lab, model, amount);
-          figures["fine_tuning"] = seconds;
+          Result figures = fit_classifiers(lab, model, amount);
+          figures.values["fine_tuning"] = seconds;
           return figures;
         });
   };
   const auto measured = [&](const auto& trained, const std::string& name, std::uint64_t seed) {
     Result result = lab.measure(*trained.first, lab.task().val);
-    for (const auto& [figure, value] : trained.second) result.values[figure] = value;
-    result.values["seconds"] = trained.second.at("fine_tuning") + trained.second.at("features") +
-                               trained.second.at("svms") + trained.second.at("boxes");
+    for (const auto& [figure, value] : trained.second.values) result.values[figure] = value;
+    result.values["seconds"] = result.value("fine_tuning") + result.value("features") +
+                               result.value("svms") + result.value("boxes");
     result.values["mb"] = lab.megabytes(name, seed);
     trained.first->options().scoring = RegionScoring::softmax;
     result.values["ap50_softmax"] = lab.measure(*trained.first, lab.task().val).value("ap50");
