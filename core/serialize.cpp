@@ -8,6 +8,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "core/files.h"
 #include "core/strict_json.h"
@@ -225,6 +226,15 @@ TensorFile decode(std::uint64_t size, const ReadAt& read, const std::string& nam
 }
 
 }  // namespace
+
+double TensorFile::number(const std::string& name, double otherwise) const {
+  const auto entry = metadata.find(name);
+  if (entry == metadata.end()) return otherwise;
+  double value = 0;
+  std::istringstream text(entry->second);
+  const bool whole = (text >> value) && (text >> std::ws).eof();
+  return whole && std::isfinite(value) ? value : otherwise;
+}
 
 TensorFile decode_safetensors(std::span<const std::uint8_t> bytes, const std::string& name) {
   const auto read = [bytes](std::uint64_t offset, std::span<std::uint8_t> to) {

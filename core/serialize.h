@@ -17,6 +17,10 @@ namespace boxgrad {
 struct TensorFile {
   std::vector<std::pair<std::string, Tensor>> tensors;
   std::map<std::string, std::string> metadata;
+
+  /// A metadata string as a number: `otherwise` if there is none of that name, or it is not a
+  /// finite number.
+  double number(const std::string& name, double otherwise = 0) const;
 };
 
 /// The bytes of a safetensors file: the header's length (8 bytes, little-endian), a JSON header

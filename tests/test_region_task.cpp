@@ -27,10 +27,14 @@ TEST_CASE("a region task is the same whenever it is made, and made once", "[regi
   manual_seed(3);
   const Random before = default_random();
   std::vector<Scalar> weights;
+  double start_seconds = 0, proposal_seconds = 0;
   {
     const RegionTask task(folder, options);
-    CHECK(task.start_seconds() > 0);
-    CHECK(task.proposal_seconds() > 0);
+    start_seconds = task.start_seconds();
+    proposal_seconds = task.proposal_seconds();
+    CHECK(start_seconds > 0);
+    CHECK(proposal_seconds > 0);
+    CHECK_THAT(task.seconds_text(), ContainsSubstring("proposals of 7 scenes"));
     CHECK(task.train.size() == 4);
     CHECK(task.val.size() == 3);
     CHECK(task.num_classes() == 10);
@@ -45,11 +49,12 @@ TEST_CASE("a region task is the same whenever it is made, and made once", "[regi
   CHECK(default_random() == before);
   manual_seed(4);
   const RegionTask again(folder, options);
-  CHECK(again.start_seconds() == 0);
-  CHECK(again.proposal_seconds() == 0);
+  CHECK(again.start_seconds() == Approx(start_seconds).epsilon(1e-4));  // the files remember
+  CHECK(again.proposal_seconds() == Approx(proposal_seconds).epsilon(1e-4));
   CHECK(numbers(*again.backbone()) == weights);
   const RegionTask longer(folder, {.train_scenes = 4, .val_scenes = 3, .start_steps = 3});
   CHECK(longer.start_seconds() > 0);  // another file
+  CHECK(longer.start_seconds() != again.start_seconds());
   fs::remove_all(folder);
 }
 

@@ -55,6 +55,17 @@ TEST_CASE("safetensors: what is written is read", "[serialize]") {
   CHECK_THROWS_WITH(encode_safetensors(file), "safetensors: the name \"bias\" is used twice");
 }
 
+TEST_CASE("safetensors: metadata as numbers", "[serialize]") {
+  const TensorFile file{
+      .tensors = {},
+      .metadata = {{"s", "12.5"}, {"text", "12.5 s"}, {"none", ""}, {"large", "1e999"}}};
+  CHECK(file.number("s") == 12.5);
+  CHECK(file.number("text", -1) == -1);
+  CHECK(file.number("none", -1) == -1);
+  CHECK(file.number("large", -1) == -1);
+  CHECK(file.number("missing") == 0);
+}
+
 TEST_CASE("safetensors: every float type becomes Scalar", "[serialize]") {
   // 1.5, -2, smallest denormal, infinity, NaN in half and in bfloat16; then 0.1 in double.
   const Bytes half = {0x00, 0x3e, 0x00, 0xc0, 0x01, 0x00, 0x00, 0x7c, 0x01, 0x7e};

@@ -13,6 +13,7 @@
 #include "core/parallel.h"
 #include "core/progress.h"
 #include "core/serialize.h"
+#include "core/stopwatch.h"
 #include "detection/boxes.h"
 
 namespace boxgrad::detection {
@@ -46,7 +47,8 @@ std::string hash_of(const Tensor& boxes, const Tensor& counts) {
 }
 
 /// All boxes in one tensor, and how many there are of each picture.
-TensorFile pack_proposals(const std::vector<Tensor>& proposals, const std::string& fingerprint) {
+TensorFile pack_proposals(const std::vector<Tensor>& proposals, const std::string& fingerprint,
+                          double seconds) {
   Tensor counts({static_cast<std::int64_t>(proposals.size())});
   std::int64_t total = 0;
   for (std::size_t i = 0; i < proposals.size(); ++i) {
@@ -57,7 +59,9 @@ TensorFile pack_proposals(const std::vector<Tensor>& proposals, const std::strin
   auto place = boxes.data().begin();
   for (const Tensor& p : proposals) place = std::ranges::copy(p.data(), place).out;
   TensorFile file{{{"boxes", boxes}, {"counts", counts}}, {}};
-  file.metadata = {{"fingerprint", fingerprint}, {"sha256", hash_of(boxes, counts)}};
+  file.metadata = {{"fingerprint", fingerprint},
+                   {"sha256", hash_of(boxes, counts)},
+                   {"seconds", concat(seconds)}};
   return file;
 }
 
@@ -92,10 +96,15 @@ std::vector<Tensor> unpack_proposals(const TensorFile& file, std::int64_t size) 
   return proposals;
 }
 
+/// Proposals, and the seconds that they took.
+struct TimedProposals {
+  std::vector<Tensor> boxes;
+  double seconds = 0;
+};
+
 /// What the file holds, or nothing, after a line about why not.
-std::optional<std::vector<Tensor>> read_proposals(const fs::path& path,
-                                                  const std::string& fingerprint, std::int64_t size,
-                                                  std::ostream& log) {
+std::optional<TimedProposals> read_proposals(const fs::path& path, const std::string& fingerprint,
+                                             std::int64_t size, std::ostream& log) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return std::nullopt;
   try {
@@ -103,7 +112,7 @@ std::optional<std::vector<Tensor>> read_proposals(const fs::path& path,
     const auto mine = file.metadata.find("fingerprint");
     check(mine != file.metadata.end() && mine->second == fingerprint,
           "it was made from other pictures or with other options");
-    return unpack_proposals(file, size);
+    return TimedProposals{unpack_proposals(file, size), file.number("seconds")};
   } catch (const std::exception& error) {
     log << "proposals: " << path.string() << " is not used: " << error.what()
         << "; computing them again\n";
@@ -164,21 +173,25 @@ std::vector<Tensor> compute_proposals(const Dataset& dataset, const ProposalMeth
 
 std::vector<Tensor> cached_proposals(const Dataset& dataset, const ProposalMethod& method,
                                      const fs::path& folder, const std::string& name,
-                                     std::ostream* log) {
+                                     std::ostream* log, double* seconds) {
   const fs::path path = cache_path(folder, name);
   check(!method.description.empty(), "cached_proposals: the method needs a description");
   std::ostream& out = log ? *log : std::cerr;
   fs::create_directories(folder);
   const std::string fingerprint = proposal_fingerprint(dataset, method, name);
-  if (auto found = read_proposals(path, fingerprint, dataset.size(), out)) return *std::move(found);
-
-  std::vector<Tensor> proposals = compute_proposals(dataset, method);
-  try {
-    save_safetensors(path, pack_proposals(proposals, fingerprint));
-  } catch (const std::runtime_error& error) {
-    out << "proposals: they are not kept: " << error.what() << '\n';
+  auto result = read_proposals(path, fingerprint, dataset.size(), out);
+  if (!result) {
+    const Stopwatch watch;
+    result = {.boxes = compute_proposals(dataset, method)};
+    result->seconds = watch.seconds();
+    try {
+      save_safetensors(path, pack_proposals(result->boxes, fingerprint, result->seconds));
+    } catch (const std::runtime_error& error) {
+      out << "proposals: they are not kept: " << error.what() << '\n';
+    }
   }
-  return proposals;
+  if (seconds) *seconds = result->seconds;
+  return std::move(result->boxes);
 }
 
 }  // namespace boxgrad::detection

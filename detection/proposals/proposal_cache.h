@@ -33,6 +33,8 @@ ProposalMethod selective_search_method(const SelectiveSearchOptions& options);
 /// name     of the file, <folder>/<name>.safetensors: letters, digits, '-', '_' and '.', starting
 ///          with a letter or digit. One for each dataset, split and method that is to be kept.
 /// log      where messages go; null: standard error
+/// seconds  if given: what computing them took, which the file remembers; 0 for one that does not
+///          say
 /// returns  [dataset.size()] tensors [P, 4]
 /// throws   std::invalid_argument for another name, an empty description or a method that gives no
 ///          boxes [P, 4]; std::filesystem::filesystem_error if the folder cannot be made; whatever
@@ -46,7 +48,7 @@ ProposalMethod selective_search_method(const SelectiveSearchOptions& options);
 /// boxes are returned all the same.
 std::vector<Tensor> cached_proposals(const Dataset& dataset, const ProposalMethod& method,
                                      const std::filesystem::path& folder, const std::string& name,
-                                     std::ostream* log = nullptr);
+                                     std::ostream* log = nullptr, double* seconds = nullptr);
 
 /// The same without a file.
 std::vector<Tensor> compute_proposals(const Dataset& dataset, const ProposalMethod& method);

@@ -1,11 +1,10 @@
 #include "detection/training/region_task.h"
 
 #include <algorithm>
-#include <atomic>
+#include <cmath>
 
 #include "core/check.h"
 #include "core/random.h"
-#include "core/stopwatch.h"
 #include "detection/proposals/proposal_cache.h"
 #include "detection/training/starting_network.h"
 
@@ -52,17 +51,18 @@ std::shared_ptr<Vgg16> RegionTask::backbone() const {
 std::vector<Tensor> RegionTask::proposals(const FashionScenes& scenes,
                                           const std::filesystem::path& folder,
                                           const std::string& name) {
-  ProposalMethod search = selective_search_method(SelectiveSearchOptions::preset("fast"));
-  std::atomic<bool> computed = false;
-  const auto propose = search.propose;
-  search.propose = [&](const Sample& sample, std::int64_t index) {
-    computed = true;
-    return propose(sample, index);
-  };
-  const Stopwatch watch;
-  std::vector<Tensor> boxes = cached_proposals(scenes, search, folder, name);
-  if (computed) proposal_seconds_ += watch.seconds();
+  double seconds = 0;
+  std::vector<Tensor> boxes =
+      cached_proposals(scenes, selective_search_method(SelectiveSearchOptions::preset("fast")),
+                       folder, name, nullptr, &seconds);
+  proposal_seconds_ += seconds;
   return boxes;
+}
+
+std::string RegionTask::seconds_text() const {
+  return concat("made once and kept: starting network ", std::lround(start_seconds_),
+                " s, proposals of ", train.size() + val.size(), " scenes ",
+                std::lround(proposal_seconds_), " s");
 }
 
 TargetStatistics dataset_target_statistics(const Dataset& dataset, const RegionOptions& options,

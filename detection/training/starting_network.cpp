@@ -133,11 +133,12 @@ double starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset
       throw std::runtime_error(concat(file.string(), ": a starting network trained by ", was,
                                       ", expected ", origin, "; delete the file to train anew"));
     backbone->load_state_dict(stored.tensors);
-    return 0;
+    return stored.number("seconds");
   }
   const double seconds = seconds_of([&] { train_starting_network(backbone, dataset, options); });
   std::filesystem::create_directories(file.parent_path());
-  save_safetensors(file, {.tensors = backbone->state_dict(), .metadata = {{"trained by", origin}}});
+  save_safetensors(file, {.tensors = backbone->state_dict(),
+                          .metadata = {{"trained by", origin}, {"seconds", concat(seconds)}}});
   return seconds;
 }
 

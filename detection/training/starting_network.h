@@ -31,7 +31,7 @@ double train_starting_network(const std::shared_ptr<Backbone>& backbone, const D
                               const StartingNetworkOptions& options = {});
 
 /// The same, once: the weights are kept in `file`, and later calls read them. Returns the seconds
-/// that training took, 0 when the file was there.
+/// that training took, which the file remembers; 0 for a file that does not say.
 /// Throws std::runtime_error when the file's weights were trained with other options or on another
 /// number of images, and what reading a file that does not fit the backbone throws: delete it then.
 double starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset& dataset,

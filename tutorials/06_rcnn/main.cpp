@@ -130,6 +130,7 @@ int main(int argc, char** argv) {
     by_hand();
     const RegionTask task(out.parent_path() / "region_task",
                           quick ? RegionTaskOptions::quick() : RegionTaskOptions{});
+    std::cout << task.seconds_text() << "\n";
     const WarpOptions warp{
         .size = 32,
         .context = settings.context,

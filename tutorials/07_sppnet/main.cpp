@@ -96,6 +96,7 @@ int main(int argc, char** argv) {
     const RegionTask task(
         out.parent_path() / "region_task",
         quick ? RegionTaskOptions::quick() : RegionTaskOptions{.train_scenes = scenes});
+    std::cout << task.seconds_text() << "\n";
     SppNet model(task.backbone(), preset.model);
     model.eval();
 

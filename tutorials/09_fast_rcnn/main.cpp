@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
     const RegionTask task(
         out.parent_path() / "region_task",
         quick ? RegionTaskOptions::quick() : RegionTaskOptions{.train_scenes = settings.scenes});
+    std::cout << task.seconds_text() << "\n";
     const auto score = proposal_scores(task.val.proposals(), targets_of(task.val),
                                        std::vector<std::int64_t>{1000});
     std::printf("selective search: %.0f boxes an image, recall %.3f\n", score[0].mean_boxes,

@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
     // 2. The same task and the same number of steps for every way to choose.
     const RegionTask task(out.parent_path() / "region_task",
                           quick ? RegionTaskOptions::quick() : RegionTaskOptions{});
+    std::cout << task.seconds_text() << "\n";
     const std::vector<Run> runs{
         {"sampled", RegionSelection::sampled, Scalar(0.1)},
         {"bg_lo_0", RegionSelection::sampled, 0},

@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
     // 2. Anchors of three sides and three ratios in every cell of the map, and who they are for.
     const RegionTask task(out.parent_path() / "region_task",
                           quick ? RegionTaskOptions::quick() : RegionTaskOptions{});
+    std::cout << task.seconds_text() << "\n";
     FasterRcnnPreset preset = faster_rcnn_preset("narrow", task.num_classes());
     preset.rpn.matcher = {.positive = Scalar(positive), .negative = Scalar(negative)};
     preset.detector.iterations = iterations;

@@ -93,6 +93,8 @@ double search_milliseconds(Lab& lab) {
 
 void reproduce_systems(Lab& lab) {
   lab.heading("All systems");
+  lab.paragraph(concat("What all of them begin with was ", lab.task().seconds_text(),
+                       ". No figure below holds any of it, except the column of proposals."));
   const bool quick = lab.options().quick;
   const Amount rcnn_amount = quick ? Amount{2, 8, 4} : Amount{300, 8, 300};
   const Amount spp_amount = quick ? Amount{2, 2, 4} : Amount{1500, 2, 600};
