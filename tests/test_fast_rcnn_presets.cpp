@@ -1,9 +1,12 @@
+#include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/autograd.h"
 #include "core/ops.h"
 #include "detection/training/fast_rcnn_presets.h"
+#include "detection/training/region_task.h"
 #include "layers/count.h"
 #include "tests/catch.h"
 
@@ -27,6 +30,19 @@ Sample sample(int width, int height) {
                                 20, 20, 80, 70, 5,  5,  25, 60, 0, 0, 99, 89});
   return s;
 }
+
+/// A dataset of one sample.
+class OneSample : public Dataset {
+ public:
+  explicit OneSample(Sample sample) : sample_(std::move(sample)) { sample_.name = "one"; }
+  std::int64_t size() const override { return 1; }
+  Sample get(std::int64_t) const override { return sample_; }
+  const std::vector<std::string>& class_names() const override { return names_; }
+
+ private:
+  Sample sample_;
+  std::vector<std::string> names_{"a", "b"};
+};
 
 /// A preset whose step takes no time.
 FastRcnnPreset thin(const std::string& name) {
@@ -75,10 +91,11 @@ TEST_CASE("fast_rcnn_preset: what the narrow one changes", "[fast_rcnn][presets]
             "bins of a region: 5 x 5 instead of 7 x 7",
             "fully connected: 256, 256 instead of 4096, 4096", "dropout: 0 instead of 0.5",
             "sides of an image in px: as they are instead of 600, at most 1000",
-            "input: 0 to 1 instead of 0 to 255 less the mean", "iterations: 3000 instead of 40000",
-            "rate: 0.01 instead of 0.001", "rate / 10 after: 2250 instead of 30000",
-            "warm-up: 0.05 instead of 0", "velocity: PyTorch's instead of Caffe's",
-            "gradients clipped at: 10 instead of never",
+            "input: 0 to 1 instead of 0 to 255 less the mean",
+            "mirrored: with probability 0.5 instead of each image, too",
+            "iterations: 3000 instead of 40000", "rate: 0.01 instead of 0.001",
+            "rate / 10 after: 2250 instead of 30000", "warm-up: 0.05 instead of 0",
+            "velocity: PyTorch's instead of Caffe's", "gradients clipped at: 10 instead of never",
             "compressed: nothing instead of head[.]fc6 to 1024, head[.]fc7 to 256"});
   const nn::Schedule schedule = narrow.schedule();
   CHECK(schedule(0) == Approx(0.1));
@@ -99,6 +116,37 @@ TEST_CASE("fast_rcnn_preset: images come to the network as published", "[fast_rc
   const Batch plain = fast_rcnn_preset("narrow", 20).preparation().make_batch({sample(100, 90)});
   CHECK(plain.images.shape() == Shape{1, 90, 100, 3});
   CHECK(plain.images.at({0, 0, 0, 0}) == 0);
+}
+
+TEST_CASE("fast_rcnn_preset: every pass sees each image and its mirror image",
+          "[fast_rcnn][presets]") {
+  const OneSample one(sample(100, 90));
+  const FastRcnnPreset large = fast_rcnn_preset("L", 20), narrow = fast_rcnn_preset("narrow", 20);
+  const auto images = large.training_set(one);
+  REQUIRE(images->size() == 2);
+  CHECK(images->class_names() == one.class_names());
+  CHECK_FALSE(static_cast<bool>(large.augmentation()));  // not mirrored once more by chance
+  const Sample plain = images->get(0), mirrored = images->get(1);
+  CHECK(plain.name == "one");
+  CHECK(mirrored.name == "one, mirrored");
+  CHECK(plain.target.boxes.to_vector() == std::vector<Scalar>{10, 10, 60, 50, 40, 30, 90, 80});
+  CHECK(mirrored.target.boxes.to_vector() == std::vector<Scalar>{40, 10, 90, 50, 10, 30, 60, 80});
+  CHECK(mirrored.proposals.at({0, 0}) == 42);  // 100 - 58
+  CHECK(mirrored.image.pixel(0, 50)[0] == plain.image.pixel(99, 50)[0]);
+  // What moves a box to the right here moves it to the left there.
+  const TargetStatistics statistics = dataset_target_statistics(*images, large.model.regions);
+  const TargetStatistics half = dataset_target_statistics(one, large.model.regions);
+  CHECK(std::abs(half.mean.at({1, 0})) > 1e-3);
+  CHECK(statistics.mean.at({1, 0}) == Approx(0).margin(1e-6));
+  CHECK(statistics.mean.at({1, 1}) == Approx(half.mean.at({1, 1})));
+
+  CHECK(narrow.training_set(one)->size() == 1);
+  int flipped = 0;
+  Random random(1);
+  for (int i = 0; i < 40; ++i)
+    flipped += narrow.augmentation()(one.get(0), random).target.boxes.at({0, 0}) == 40;
+  CHECK(flipped > 10);
+  CHECK(flipped < 30);
 }
 
 TEST_CASE("make_fast_rcnn: a step of each moves what is not frozen", "[fast_rcnn][presets]") {

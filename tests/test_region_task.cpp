@@ -69,6 +69,9 @@ TEST_CASE("dataset_target_statistics are those of the first images", "[region_ta
   }
   CHECK(some.mean.to_vector() == target_statistics(two, 10).mean.to_vector());
   CHECK(some.std.to_vector() == target_statistics(two, 10).std.to_vector());
-  CHECK(dataset_target_statistics(task.train, {}, 100).mean.to_vector() != some.mean.to_vector());
+  const auto all = dataset_target_statistics(task.train, {});
+  CHECK(all.mean.to_vector() != some.mean.to_vector());
+  CHECK(all.mean.to_vector() == dataset_target_statistics(task.train, {}, 6).mean.to_vector());
+  CHECK(all.mean.to_vector() == dataset_target_statistics(task.train, {}, 100).mean.to_vector());
   fs::remove_all(folder);
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "detection/data/with_mirrored.h"
 #include "detection/models/caffenet.h"
 #include "detection/models/vgg16.h"
 #include "detection/models/vgg_cnn_m_1024.h"
@@ -53,6 +54,8 @@ FastRcnnPreset fast_rcnn_preset(const std::string& name, std::int64_t num_classe
   p.model.head.dropout = 0;
   p.shorter_px = p.longer_px = 0;
   p.subtract_mean = false;
+  p.mirrored_copies = false;
+  p.flip_probability = 0.5;
   p.iterations = 3000;
   p.drop_at = 2250;
   p.warm_up = 0.05;
@@ -97,7 +100,13 @@ Preparation FastRcnnPreset::preparation() const {
   return result;
 }
 
+std::shared_ptr<const Dataset> FastRcnnPreset::training_set(const Dataset& dataset) const {
+  if (mirrored_copies) return std::make_shared<WithMirrored>(dataset);
+  return {std::shared_ptr<const Dataset>(), &dataset};  // owns nothing
+}
+
 Transform FastRcnnPreset::augmentation() const {
+  if (flip_probability <= 0) return {};
   return [probability = flip_probability](Sample sample, Random& random) {
     return random.bernoulli(probability) ? flip_horizontal(sample) : sample;
   };
@@ -149,7 +158,8 @@ PresetSettings FastRcnnPreset::settings() const {
       {"sides of an image in px",
        shorter_px > 0 ? concat(shorter_px, ", at most ", longer_px) : std::string("as they are")},
       {"input", subtract_mean ? "0 to 255 less the mean" : "0 to 1"},
-      {"mirrored", concat(flip_probability)},
+      {"mirrored", mirrored_copies ? std::string("each image, too")
+                                   : concat("with probability ", flip_probability)},
       {"iterations", concat(iterations)},
       {"rate", concat(sgd.rate)},
       {"rate / 10 after", concat(drop_at)},

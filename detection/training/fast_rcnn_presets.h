@@ -20,9 +20,10 @@ namespace boxgrad::detection {
 ///   const FastRcnnPreset preset = fast_rcnn_preset("L", 20);
 ///   const auto model = make_fast_rcnn(preset);
 ///   model->load_partial(imagenet.state_dict());              // detection/models/fc_classifier.h
-///   model->set_target_statistics(...);                       // of the training set
+///   const auto images = preset.training_set(dataset);        // with their mirror images
+///   model->set_target_statistics(dataset_target_statistics(*images, preset.model.regions));
 ///   nn::SGD sgd(*model, preset.sgd);
-///   train(*model, sgd, dataset, preset.augmentation(), preset.preparation(), preset.training());
+///   train(*model, sgd, *images, preset.augmentation(), preset.preparation(), preset.training());
 struct FastRcnnPreset {
   std::string name;     ///< as fast_rcnn_preset() knows it
   std::string network;  ///< "CaffeNet", "VggCnnM1024" or "Vgg16"
@@ -33,7 +34,8 @@ struct FastRcnnPreset {
 
   int shorter_px = 600, longer_px = 1000;  ///< of images; 0: as they are
   bool subtract_mean = true;               ///< inputs are bytes less ImageNet's mean, else 0 to 1
-  double flip_probability = 0.5;
+  bool mirrored_copies = true;  ///< training_set() holds each image twice, as the code does
+  double flip_probability = 0;  ///< or: augmentation() mirrors an image so often
 
   std::int64_t images = 2;          ///< N of a step; model.sampling.size are R / N
   std::int64_t iterations = 40000;  ///< of all, and those
@@ -45,7 +47,10 @@ struct FastRcnnPreset {
   std::vector<nn::CompressOptions> compression = {};  ///< section 3.1, after training
 
   Preparation preparation() const;
-  Transform augmentation() const;
+  /// What training visits: the dataset with mirrored copies behind it (WithMirrored), or as it is.
+  /// It must not outlive the dataset.
+  std::shared_ptr<const Dataset> training_set(const Dataset& dataset) const;
+  Transform augmentation() const;  ///< empty without random flips
   nn::Schedule schedule() const;
   TrainerOptions training() const;  ///< batch size, iterations, schedule, clipping
 
@@ -68,7 +73,8 @@ struct FastRcnnPreset {
 /// and 256 singular values.
 ///
 /// Where the sources differ: biases learn at twice the rate and without decay (code; the paper
-/// decays them); an image is mirrored with probability .5 (paper; the code lists each image twice).
+/// decays them); the list of images is doubled by mirrored ones (code; the paper mirrors with
+/// probability .5), and box targets are normalised by the statistics of all of them (code).
 /// Where ours is a choice: detections below .05 are dropped (the code adapts a threshold per class
 /// to the whole test set, its successor takes .05), 300 boxes of a class enter suppression, 100 of
 /// an image are reported.

@@ -16,9 +16,10 @@ namespace boxgrad::detection {
 ///   const FasterRcnnPreset preset = faster_rcnn_preset("L", 20);
 ///   const auto model = make_faster_rcnn(preset);
 ///   nn::SGD sgd(*model, preset.detector.sgd);
-///   train(*model, sgd, dataset, preset.detector.augmentation(), preset.detector.preparation(),
+///   const auto images = preset.detector.training_set(dataset);       // with their mirror images
+///   train(*model, sgd, *images, preset.detector.augmentation(), preset.detector.preparation(),
 ///         preset.detector.training());                               // joint
-///   train_alternating(start, dataset, preset.detector.augmentation(),
+///   train_alternating(start, *images, preset.detector.augmentation(),
 ///                     preset.detector.preparation(), preset.alternating());   // or in four steps
 struct FasterRcnnPreset {
   std::string name;

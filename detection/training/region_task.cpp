@@ -68,7 +68,8 @@ std::string RegionTask::seconds_text() const {
 TargetStatistics dataset_target_statistics(const Dataset& dataset, const RegionOptions& options,
                                            std::int64_t images) {
   std::vector<Regions> regions;
-  for (std::int64_t i = 0; i < std::min(images, dataset.size()); ++i) {
+  const std::int64_t count = images < 0 ? dataset.size() : std::min(images, dataset.size());
+  for (std::int64_t i = 0; i < count; ++i) {
     const Sample sample = dataset.get(i);
     regions.push_back(label_regions(sample.proposals, sample.target, options));
   }

@@ -66,8 +66,9 @@ class RegionTask {
 };
 
 /// Mean and deviation of the box targets of each class, over the first images of a dataset with
-/// proposals: what FastRcnn::set_target_statistics wants. Fast R-CNN's code takes all images.
+/// proposals (all of them if images < 0, as Fast R-CNN's code does): what
+/// FastRcnn::set_target_statistics wants.
 TargetStatistics dataset_target_statistics(const Dataset& dataset, const RegionOptions& options,
-                                           std::int64_t images = 300);
+                                           std::int64_t images = -1);
 
 }  // namespace boxgrad::detection

@@ -33,7 +33,8 @@ std::string FastRecipe::describe() const {
   return concat(five_scales ? "five scales, " : "", "freeze ", freeze, ", lambda ", lambda,
                 ", flips ", flips, ", selection ", static_cast<int>(selection), ", negative_low ",
                 negative_low, ", ohem ", ohem.size, "/", ohem.nms_iou, "/", ohem.suppress, "/",
-                ohem.suppress_first, ", rate ", rate, ", choice recorded");
+                ohem.suppress_first, ", rate ", rate,
+                ", choice recorded, statistics of all scenes");
 }
 
 Lab::Lab(const LabOptions& options)
