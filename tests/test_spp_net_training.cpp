@@ -231,7 +231,8 @@ TEST_CASE("the presets of SPPnet", "[spp_net]") {
   CHECK(narrow.preparation().batch.std[0] == 1);
   CHECK(departures(large, spp_net_preset("L", 1)).empty());
   const auto list = departures(narrow, large);
-  CHECK(list.size() == 17);
+  CHECK(list.size() == 18);
+  CHECK(std::ranges::find(list, "weight of their positives: 20 instead of 2") != list.end());
   CHECK(std::ranges::find(list, "width: 0.25 instead of 1") != list.end());
   CHECK(std::ranges::find(list, "iterations: 3000 instead of 90000") != list.end());
   CHECK_THROWS_WITH(spp_net_preset("S", 20), "spp_net_preset: name must be L or narrow, got \"S\"");

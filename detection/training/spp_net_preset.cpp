@@ -26,6 +26,9 @@ SppNetPreset spp_net_preset(const std::string& name, std::int64_t num_classes) {
   p.training.warm_up = 0.05;
   p.training.clip_norm = 10;
   p.training.classifier_images = 500;
+  // A class has some 160 truths in 500 scenes: few of them would pass their margin with 2 (lesson 06
+  // measures it).
+  p.training.classifiers.svm.positive_weight = 20;
   return p;
 }
 
@@ -81,6 +84,7 @@ PresetSettings SppNetPreset::settings() const {
       {"images for SVMs and boxes",
        t.classifier_images < 0 ? std::string("all") : concat(t.classifier_images)},
       {"C of the SVMs", concat(c.svm.c)},
+      {"weight of their positives", concat(c.svm.positive_weight)},
       {"negatives of the SVMs", concat("IoU below ", c.negative_iou)},
       {"lambda of the boxes", concat(c.ridge_lambda)},
       {"score threshold", concat(m.postprocess.score_threshold)},

@@ -16,9 +16,12 @@
 #include "detection/data/transforms.h"
 #include "detection/models/fast_rcnn.h"
 #include "detection/training/claims.h"
+#include "detection/training/fast_rcnn_presets.h"
+#include "detection/training/faster_rcnn_presets.h"
 #include "detection/training/region_classifier_training.h"
 #include "detection/training/region_task.h"
 #include "detection/training/result_store.h"
+#include "detection/training/spp_net_training.h"
 #include "detection/training/trainer.h"
 
 /// What the groups of `reproduce` share: one task, one way to train, one folder of results.
@@ -49,6 +52,14 @@ struct FastRecipe {
   double rate = 0.01;
 
   std::string describe() const;
+};
+
+/// Something whose time is compared with others': what `make` gives is called with the numbers of
+/// validation scenes, one after the other.
+struct Timed {
+  std::string name;
+  std::string settings = {};  ///< all that the time depends on, but the machine
+  std::function<std::function<void(std::int64_t scene)>()> make = {};
 };
 
 class Lab {
@@ -90,8 +101,10 @@ class Lab {
   /// "iteration", "read_ratio" and "chosen_ratio": background regions for each object among those
   /// that a step could choose from, and among those that it chose.
   std::vector<Result> fast_rcnn(const std::string& name, const FastRecipe& recipe);
-  std::shared_ptr<FastRcnn> trained_fast_rcnn(const std::string& name, const FastRecipe& recipe,
-                                              std::uint64_t seed);
+  /// One of those networks, with its "seconds" and curves.
+  std::pair<std::shared_ptr<FastRcnn>, Result> trained_fast_rcnn(const std::string& name,
+                                                                 const FastRecipe& recipe,
+                                                                 std::uint64_t seed);
   /// Trains by lesson 09's schedule; returns seconds.
   /// on_step  called behind each step, as TrainerOptions::on_step
   double train_detector(
@@ -103,12 +116,15 @@ class Lab {
                           const Transform& augmentation, TrainerOptions training);
   /// "ap50" and "ap50_any" on the validation scenes.
   Result measure(Detector& model, const Dataset& val);
-  /// Milliseconds of detection an image, one image at a time, without proposals: the best of three
-  /// rounds over 40 validation scenes.
-  double milliseconds(const std::string& name, const std::string& settings,
-                      const std::function<std::shared_ptr<Detector>()>& model);
-  /// The same for trained_fast_rcnn() of seed 0.
-  double fast_rcnn_milliseconds(const std::string& name, const FastRecipe& recipe);
+  /// Milliseconds a scene of each, by name: the best of five rounds over 40 validation scenes. In
+  /// every round all of them take their turn, so that what else the machine does meets all alike.
+  std::map<std::string, double> milliseconds(const std::string& name,
+                                             const std::vector<Timed>& works);
+  /// Detection, one image at a time, without proposals.
+  Timed timed(const std::string& name, const std::string& settings,
+              std::function<std::shared_ptr<Detector>()> model);
+  /// The same of trained_fast_rcnn() of seed 0.
+  Timed timed_fast_rcnn(const std::string& name, const FastRecipe& recipe);
   /// Megabytes of a saved network.
   double megabytes(const std::string& name, std::uint64_t seed) const;
 
@@ -118,6 +134,7 @@ class Lab {
   // What is printed, and written to index.html and table.md at the end.
   void heading(const std::string& text);
   void paragraph(const std::string& text);
+  void list(const std::string& introduction, const std::vector<std::string>& items);
   void table(const std::vector<std::string>& header,
              const std::vector<std::vector<std::string>>& rows);
   void claims(const std::vector<Claim>& claims);
@@ -127,9 +144,6 @@ class Lab {
  private:
   std::shared_ptr<FastRcnn> new_fast_rcnn(const FastRecipe& recipe, std::uint64_t seed);
   std::filesystem::path model_file(const std::string& run) const;
-  std::pair<std::shared_ptr<FastRcnn>, Result> fast_rcnn_and_figures(const std::string& name,
-                                                                     const FastRecipe& recipe,
-                                                                     std::uint64_t seed);
   std::optional<Result> load_model(nn::Module& model, const std::string& run,
                                    const std::string& settings) const;
   void save_model(const nn::Module& model, const std::string& run, const std::string& settings,
@@ -157,6 +171,11 @@ class FewImages : public Dataset {
   std::int64_t size_;
 };
 
+/// The narrow presets, as long as this run's trainings are.
+FastRcnnPreset our_fast_rcnn(const LabOptions& options);
+FasterRcnnPreset our_faster_rcnn(const LabOptions& options);
+SppNetPreset our_spp_net(const LabOptions& options, bool five);
+
 /// SVMs whose positives weigh 20 times C instead of the published 2: a class has some 200 truths
 /// here (lesson 06 measures the difference).
 inline RegionClassifierOptions region_classifier_options() {
@@ -179,7 +198,7 @@ struct System {
   std::string name, text;
   std::string amount;        ///< steps x images
   std::vector<Result> runs;  ///< by seed: "ap50", "ap50_any", "seconds", "mb"
-  double ms = 0;             ///< of detection, without proposals
+  Timed timed;               ///< detection, without proposals
   bool searches = false;     ///< takes selective search's proposals
   std::int64_t images = 0;   ///< that the network has seen in training, repeated ones counted
   std::string optimizer = "SGD";

@@ -64,7 +64,7 @@ void reproduce_ohem(Lab& lab) {
     const std::vector<Result> losses = lab.by_seed(
         row.name + "-loss", lab.common_settings() + ", " + row.recipe.describe(),
         [&](std::uint64_t seed) {
-          const auto model = lab.trained_fast_rcnn(row.name, row.recipe, seed);
+          const auto model = lab.trained_fast_rcnn(row.name, row.recipe, seed).first;
           return Result{
               {{"loss", mean_region_loss(*model, lab.task().train, Preparation{}, 200).mean}}, {}};
         });
@@ -72,6 +72,7 @@ void reproduce_ohem(Lab& lab) {
     loss[row.name] = values_of(losses, "loss");
     std::vector<std::string> cells = row_of(row.text, runs, {"ap50", "ap50_any"});
     cells.push_back(mean_and_spread(loss[row.name], 3));
+    cells.push_back(mean_and_spread(values_of(runs, "seconds"), 0));
     table.push_back(cells);
 
     // Background for each object over the training.
@@ -83,7 +84,8 @@ void reproduce_ohem(Lab& lab) {
     curves.push_back(
         {.name = row.text, .x = runs.front().curve("iteration"), .y = mean_curve(runs)});
   }
-  lab.table({"regions of a step", "AP50", "whatever the class", "mean loss"}, table);
+  lab.table({"regions of a step", "AP50", "whatever the class", "mean loss", "s of training"},
+            table);
   lab.paragraph(
       "Background regions for each object: among all that a step may choose from, and among those "
       "that it chose in the first and in the last fifth of the training. Only the heuristics are "

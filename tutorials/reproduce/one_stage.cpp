@@ -82,30 +82,31 @@ System one_stage(Lab& lab, const std::string& model, const std::string& title,
   const bool equal = training.images == 2;
   const std::string name = equal ? model + "-2_images" : model;
   const std::string settings = concat(lab.common_settings(), ", ", training.describe());
-  const auto trained = [&](std::uint64_t seed) {
+  const auto trained = [&lab, name, settings, training, make](std::uint64_t seed) {
     return lab.trained<Model>(
         name, settings, seed, [&] { return make(lab, seed); },
         [&](Model& untrained) -> Result {
           return {
               {{"seconds", training.adam ? train_with_adam(lab, untrained, seed, training)
-                                         : lab.train_detector(untrained, lab.task().train_scenes, seed,
-                                                              training.steps, training.rate,
+                                         : lab.train_detector(untrained, lab.task().train_scenes,
+                                                              seed, training.steps, training.rate,
                                                               random_flip(), training.images)}},
               {}};
         });
   };
   System system{name, equal ? title : title + ", twice the images",
                 concat(training.steps, " x ", training.images),
-                lab.by_seed(name, settings, [&](std::uint64_t seed) {
-                  const auto [network, figures] = trained(seed);
-                  Result result = lab.measure(*network, lab.task().val_scenes);
-                  result.values["seconds"] = figures.value("seconds");
-                  result.values["mb"] = lab.megabytes(name, seed);
-                  return result;
-                })};
+                lab.by_seed(name, settings,
+                            [&](std::uint64_t seed) {
+                              const auto [network, figures] = trained(seed);
+                              Result result = lab.measure(*network, lab.task().val_scenes);
+                              result.values["seconds"] = figures.value("seconds");
+                              result.values["mb"] = lab.megabytes(name, seed);
+                              return result;
+                            }),
+                lab.timed(name, settings, [trained] { return trained(0).first; })};
   system.images = training.steps * training.images;
   if (training.adam) system.optimizer = "AdamW";
-  system.ms = lab.milliseconds(name, settings, [&] { return trained(0).first; });
   return system;
 }
 

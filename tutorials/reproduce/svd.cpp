@@ -80,20 +80,15 @@ void reproduce_svd(Lab& lab) {
       "Fast R-CNN at teaching scale: fc6 [3200, 256] and fc7 [256, 256] at falling ranks.");
   const FastRecipe recipe;
   const std::vector<Result> whole = lab.fast_rcnn("fast_rcnn", recipe);
-  const auto row = [](const std::string& name, const std::vector<Result>& runs, double time_ms) {
-    std::vector<std::string> cells = row_of(name, runs, {"ap50"});
-    cells.push_back(mean_and_spread({time_ms}, 1));
-    return cells;
-  };
-  std::vector<std::vector<std::string>> rows{
-      row("none", whole, lab.fast_rcnn_milliseconds("fast_rcnn", recipe))};
+  std::vector<std::vector<std::string>> rows{row_of("none", whole, {"ap50"})};
+  std::vector<Timed> timed{lab.timed_fast_rcnn("fast_rcnn", recipe)};
   std::vector<double> at_64;
   Series curve{.name = "AP50", .markers = true};
   for (const std::int64_t t : {100, 64, 32, 16, 8, 4}) {
     const std::string name = concat("svd-t_", t);
     const std::string settings = concat(lab.common_settings(), ", ", recipe.describe());
     const auto runs = lab.by_seed(name, settings, [&](std::uint64_t seed) {
-      const auto model = lab.trained_fast_rcnn("fast_rcnn", recipe, seed);
+      const auto model = lab.trained_fast_rcnn("fast_rcnn", recipe, seed).first;
       const auto layers = nn::compress(*model, {.layers = "head[.]fc.*", .t = t});
       Result result = lab.measure(*model, lab.task().val);
       double parameters = 0, energy = 0;
@@ -105,15 +100,19 @@ void reproduce_svd(Lab& lab) {
       result.values["energy"] = energy;
       return result;
     });
-    rows.push_back(row(concat(t), runs, lab.milliseconds(name, settings, [&] {
-      const auto model = lab.trained_fast_rcnn("fast_rcnn", recipe, 0);
+    rows.push_back(row_of(concat(t), runs, {"ap50"}));
+    timed.push_back(lab.timed(name, settings, [&lab, recipe, t] {
+      const auto model = lab.trained_fast_rcnn("fast_rcnn", recipe, 0).first;
       nn::compress(*model, {.layers = "head[.]fc.*", .t = t});
       return model;
-    })));
+    }));
     if (t == 64) at_64 = values_of(runs, "ap50");
     curve.x.push_back(static_cast<double>(t));
     curve.y.push_back(mean_of(values_of(runs, "ap50")));
   }
+  const auto times = lab.milliseconds("svd", timed);
+  for (std::size_t k = 0; k < rows.size(); ++k)
+    rows[k].push_back(mean_and_spread({times.at(timed[k].name)}, 1));
   lab.table({"t", "AP50", "ms an image"}, rows);
   lab.chart(line_chart({curve}, {.x_label = "rank t", .y_label = "AP50", .log_x = true}),
             "AP50 over the rank of fc6 and fc7.");
