@@ -14,7 +14,17 @@
 
 namespace boxgrad::detection {
 
-/// The published values, for AlexNet.
+/// The paper's values where it has them, for AlexNet:
+///
+///   warp           227 px, 16 px of context: section 2.1, appendix A
+///   head           fc6 and fc7 of 4096, dropout of .5: AlexNet's; the last layer's deviation of .01
+///                  is in the model files
+///   regions        IoU >= .5: section 2.3. Truths among the windows: code
+///   windows        32 + 96: section 2.3
+///   scoring        SVMs: section 2.3, appendix B;   regress_boxes  appendix C
+///   postprocess    suppression at .3: code (the paper has a threshold that was learned). How many
+///                  are reported and from which score on is ours: the code keeps 100 of a class and
+///                  an image, and about 40 on average, by a threshold for each class
 struct RcnnOptions {
   std::int64_t num_classes = 0;  ///< without background
   WarpOptions warp = {};
@@ -26,8 +36,8 @@ struct RcnnOptions {
   BalancedOptions windows = {.size = 128, .positive_fraction = 0.25};  ///< of the whole batch
 
   RegionScoring scoring = RegionScoring::svm;
-  bool regress_boxes = true;  ///< by the ridge regressors
-  std::int64_t windows_at_once = 128;
+  bool regress_boxes = true;           ///< by the ridge regressors
+  std::int64_t windows_at_once = 128;  ///< ours: bounds memory, changes no number
   PostprocessOptions postprocess = {
       .score_threshold = -1, .max_per_class = 300, .nms_iou = 0.3, .max_per_image = 100};
 };

@@ -14,7 +14,18 @@
 
 namespace boxgrad::detection {
 
-/// The published values.
+/// The paper's values where it has them (sections of "Spatial pyramid pooling ...", ECCV 2014):
+///
+///   scale          1/16: VGG16's conv5_3, with which Fast R-CNN compares; SPPnet has ZF-5
+///   levels         1, 2, 3 and 6: section 4.1
+///   pyramid        the five sizes and 224 x 224: section 4.1. The bound of 2000 px is from Fast
+///                  R-CNN, section 5.2
+///   head           fc6 and fc7 of 4096, dropout of .5: those of the network; the last layer's
+///                  deviation of .01 is in the model files
+///   regions        IoU of [.5, 1] and [.1, .5): section 4.1
+///   sampling       a quarter objects: section 4.1; 128 of a step: code
+///   postprocess    suppression at .3: section 4.1. How many are reported and from which score on
+///                  is ours, as for R-CNN
 struct SppNetOptions {
   std::int64_t num_classes = 0;                     ///< without background
   double scale = 1. / 16;                           ///< cells of the backbone's last map per pixel

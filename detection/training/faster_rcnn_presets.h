@@ -39,20 +39,31 @@ struct FasterRcnnPreset {
 ///
 ///   "L"       VGG16: anchors of 128, 256 and 512 px a side and ratios 1:2, 1:1, 2:1 every 16 px
 ///   "narrow"  fast_rcnn_preset()'s "narrow", and anchors of 20, 32 and 48 px every 8 px, objects
-///             from an IoU of .6: things of 20 px seldom have an anchor of .7. Lesson 12;
-///             departures() lists what it changes
+///             from an IoU of .6: things of 20 px seldom have an anchor of .7. All of it is ours.
+///             Lesson 12; departures() lists what it changes
 ///
-/// Anchors are objects from an IoU of .7 or when they are a truth's best, background below .3;
-/// 256 of an image learn, half of them objects at most. The best 12,000 are suppressed at .7 in
-/// training, and 2,000 of them are left; 6,000 and 300 in the test; sides of 16 px at least.
+/// What "L" has from where (sections of the paper's journal version, PAMI 2017):
+///
+///   anchors' sides and ratios                                         3.1.1, 3.3
+///   512 channels of the 3x3 convolution                               3.1
+///   objects from an IoU of .7 or as a truth's best, background < .3   3.1.2
+///   256 anchors of an image learn, half of them objects at most       3.1.3
+///   anchors across the border are ignored in training                 3.3
+///   suppression at .7, 2,000 proposals left in training, 300 in test  3.3
+///   the best 12,000 (test: 6,000) enter it; sides of 16 px at least   code
+///   lambda 1 over the 256 anchors (paper: 10 over 2,400 places)       code
+///   images of 600 px, rates, momentum, decay                          3.1.3, 3.3
+///   the four steps, and 60,000 + 20,000 steps for each RPN            3.2, 3.1.3
+///   30,000 + 10,000 steps for each Fast R-CNN                         code
 ///
 /// Where the sources differ: a step of joint training takes one image and 128 of its proposals, and
-/// 50,000 of 70,000 steps have the rate of .001 (code; the paper trains in four steps only, of
-/// 60,000 + 20,000 for each RPN). Backgrounds have no lower bound of the IoU (code). Here steps 2
-/// and 4 of the four take one image, too (code: two).
+/// 50,000 of 70,000 steps have the rate of .001 (code; the paper's figures are of the four steps).
+/// Backgrounds have no lower bound of the IoU (code). Box targets of joint training are divided by
+/// .1, .1, .2, .2, as no proposals are known before (code); a new FastRcnn does that by itself.
+/// Here steps 2 and 4 of the four take one image, too (code: two).
 ///
 /// Throws std::invalid_argument for another name and for num_classes (without background) < 1.
-/// Ren, He, Girshick, Sun, "Faster R-CNN", NIPS 2015, section 3.
+/// Ren, He, Girshick, Sun, "Faster R-CNN", NIPS 2015 and PAMI 2017, section 3.
 FasterRcnnPreset faster_rcnn_preset(const std::string& name, std::int64_t num_classes);
 
 /// The whole detector, its first layers frozen. Weights are random.

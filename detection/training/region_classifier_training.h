@@ -12,16 +12,19 @@
 
 namespace boxgrad::detection {
 
-/// The published values.
+/// R-CNN's values: "paper" is its CVPR 2014 version, "code" the authors' code, which knows more.
 struct RegionClassifierOptions {
-  LinearSvmOptions svm = {};
-  double feature_norm = 20;           ///< features are scaled so that their mean length is this
-  Scalar negative_iou = Scalar(0.3);  ///< regions below it, with the class's truths, are negatives
-  Scalar hard_above = Scalar(-1.0001);  ///< a negative with a larger score is hard
-  Scalar evict_below = Scalar(-1.2);    ///< and one with a smaller score is forgotten
-  std::int64_t retrain_after = 2000;    ///< new hard negatives of a class
-  double ridge_lambda = 1000;
-  Scalar box_iou = Scalar(0.6);  ///< regions that overlap a truth so much teach boxes
+  LinearSvmOptions svm = {};  ///< C, the weight of positives and the bias: code
+  /// Features are scaled so that their mean length is this. Code.
+  double feature_norm = 20;
+  /// Regions below it, with the class's truths, are negatives. Paper, section 2.3.
+  Scalar negative_iou = Scalar(0.3);
+  Scalar hard_above = Scalar(-1.0001);  ///< a negative with a larger score is hard; code
+  Scalar evict_below = Scalar(-1.2);    ///< and one with a smaller score is forgotten; code
+  std::int64_t retrain_after = 2000;    ///< new hard negatives of a class; code
+  double ridge_lambda = 1000;           ///< paper, appendix C
+  /// Regions that overlap a truth so much teach boxes. Paper, appendix C.
+  Scalar box_iou = Scalar(0.6);
 };
 
 /// What it took.
