@@ -1,4 +1,6 @@
 // Tutorial 08: RoI max pooling and its backward. The sections are the README's.
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 
@@ -115,7 +117,8 @@ int main(int argc, char** argv) {
                                   .y_label = "right end in cells"}));
 
     // 5. On a picture: seven by seven, whatever the size.
-    const Sample scene = FashionScenes(FashionScenes::Split::val, 1, 1).get(0);
+    const FashionScenes scenes(FashionScenes::Split::val, 1, 1);
+    const Sample scene = scenes.get(0);
     const Tensor pixels =
         reshape(scene.image.to_tensor(), {1, scene.image.height(), scene.image.width(), 3});
     std::vector<Image> sheet{enlarge_pixels(scene.image, 3)};
@@ -126,6 +129,40 @@ int main(int argc, char** argv) {
           Image::from_tensor(reshape(roi_max_pool(pixels, roi, 7, 7, 1), {7, 7, 3})), 52));
     }
     image_grid(sheet, {}, {.columns = 2, .background = {60, 70, 90}}).write_png(out / "grids.png");
+
+    // 6. All of it as a table: where the gradients of every object land, in one channel.
+    const Tensor red = slice(pixels, 3, 0, 1);
+    Tensor rois({0, 5});
+    std::printf("what           pixels  bins  cells that won  most won by one  gradients\n");
+    const auto landed = [&](const std::string& what, const Tensor& regions, std::int64_t area) {
+      const Tensor map = red.clone().requires_grad_();
+      roi_max_pool(map, regions, 7, 7, 1).backward(Tensor::ones({regions.size(0), 7, 7, 1}));
+      const Tensor& dx = map.grad();
+      std::int64_t won = 0, most = 0;
+      for (const Scalar d : dx.data()) {
+        won += d > 0;
+        most = std::max(most, static_cast<std::int64_t>(d));
+      }
+      std::printf("%-13s  %6d  %4d  %14d  %15d  %9d\n", what.c_str(), int(area),
+                  int(49 * regions.size(0)), int(won), int(most), int(sum(dx).item()));
+    };
+    std::int64_t areas = 0;
+    for (std::int64_t g = 0; g < scene.target.boxes.size(0); ++g) {
+      const Tensor roi = cat({Tensor({1, 1}), slice(scene.target.boxes, 0, g, g + 1)}, 1);
+      const auto extent = [&](std::int64_t axis) {  // both end cells count
+        return std::lround(roi.at({0, 3 + axis})) - std::lround(roi.at({0, 1 + axis})) + 1;
+      };
+      landed(scenes.class_names()[std::size_t(scene.target.labels[std::size_t(g)] - 1)], roi,
+             extent(0) * extent(1));
+      areas += extent(0) * extent(1);
+      rois = cat({rois, roi}, 0);
+    }
+    landed("all together", rois, areas);
+    std::vector<Tensor> copies;  // as proposals are: the same objects over and over
+    for (const Scalar dx : {-3, 0, 3})
+      for (const Scalar dy : {-3, 0, 3})
+        copies.push_back(rois + Tensor({1, 5}, {0, dx, dy, dx, dy}));
+    landed("nine of each", cat(copies, 0), 9 * areas);
 
     report.section("Winners")
         .picture({"arrows.png", "Each number of the grid and the cell it came from."})
