@@ -9,6 +9,7 @@
 #include "core/report.h"
 #include "detection/evaluation.h"
 #include "detection/models/region_inspect.h"
+#include "detection/training/claims.h"
 #include "detection/training/fast_rcnn_presets.h"
 #include "detection/training/region_recorder.h"
 #include "detection/training/region_task.h"
@@ -29,7 +30,7 @@ struct Run {
 
 int main(int argc, char** argv) {
   Program program({.name = "11_ohem", .about = "Which regions are worth a step, and who decides."});
-  int iterations = 1200;
+  int iterations = 800;
   std::string only;
   program.option("--iterations", iterations, "training steps of two images, for each run", 1);
   program.option("--only", only, "one of the runs, by its name");
@@ -116,11 +117,13 @@ int main(int argc, char** argv) {
         ratio.y.push_back(r.chosen_ratio());
       }
       const RegionRecord& last = recorder.records().back();
+      const std::size_t fifth = std::max<std::size_t>(1, ratio.y.size() / 5);
       std::printf(
-          "         a step: %.0f read, %.0f suppressed, %.0f chosen; background for each "
-          "object: %.1f read, %.1f chosen at first, %.1f at last\n",
-          last.read, last.suppressed, last.chosen, last.read_ratio(), ratio.y.front(),
-          ratio.y.back());
+          "         a step: %.0f read, %.0f suppressed, %.0f chosen; background for each object: "
+          "%.1f read, %.1f chosen in the first fifth, %.1f in the last\n",
+          last.read, last.suppressed, last.chosen, last.read_ratio(),
+          mean_of({ratio.y.begin(), ratio.y.begin() + std::ptrdiff_t(fifth)}),
+          mean_of({ratio.y.end() - std::ptrdiff_t(fifth), ratio.y.end()}));
       ratios.push_back(std::move(ratio));
       losses.push_back(std::move(loss));
       write_file_atomically(out / concat(run.name, ".csv"), recorder.to_csv());
