@@ -22,6 +22,15 @@ namespace boxgrad {
 /// Bytes of all Buffers that are alive, of all threads.
 std::int64_t tensor_bytes();
 
+/// What the process has in memory, in bytes: code, libraries, stacks, and blocks that malloc keeps.
+/// 0 where the system does not say (there is no /proc/self/statm).
+std::int64_t resident_bytes();
+
+/// Gives back to the system what malloc keeps of freed blocks (with glibc; elsewhere nothing
+/// happens). For the moment between two kinds of work, as training steps and looks at validation
+/// photos, which would not fit into each other's blocks. What is allocated next pays page faults.
+void release_free_memory();
+
 /// What a MemoryProfiler saw. Sizes are in bytes.
 struct MemoryReport {
   /// What was allocated while one module ran, forwards or backwards.

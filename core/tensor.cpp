@@ -1,11 +1,13 @@
 #include "core/tensor.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <iomanip>
 #include <limits>
 #include <new>
@@ -34,6 +36,19 @@ namespace {
 constexpr std::size_t kAlignment = 64;
 
 }  // namespace
+
+std::int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::int64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return statm ? resident * ::sysconf(_SC_PAGESIZE) : 0;
+}
+
+void release_free_memory() {
+#if defined(__GLIBC__)
+  ::malloc_trim(0);
+#endif
+}
 
 Buffer::Buffer(std::int64_t size, Fill fill, Use use) {
   const auto count = static_cast<std::uint64_t>(size);

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/memory.h"
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/random.h"
@@ -211,9 +212,15 @@ void train_run(const Program& program, const TrainSettings& settings) {
   if (!config.detector) config.detector = describe(recipe, *photos);
   const DetectorSpec& spec = *config.detector;
   const auto detector = make_detector(spec);
+  const Stopwatch proposing;
   const auto learned = with_proposals(spec, *photos, out / "proposals", config.train_split);
   const auto looked =
       val_photos ? with_proposals(spec, *val_photos, out / "proposals", config.val_split) : nullptr;
+  if (learned)
+    std::cout << "proposals for " << photos->size() + (val_photos ? val_photos->size() : 0)
+              << " photos: " << Progress::duration(proposing.seconds())
+              << ", which is not part of --minutes; kept in " << (out / "proposals").string()
+              << "\n";
   const Dataset& train_set = learned ? static_cast<const Dataset&>(*learned) : *photos;
   const Dataset* val_set = looked ? static_cast<const Dataset*>(looked.get()) : val_photos.get();
   if (resume) {
@@ -260,6 +267,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
     throw std::runtime_error(concat("interrupted after ", summary.iterations, " of ",
                                     summary.total_iterations, " steps; boxgrad train --resume ",
                                     out.string(), " goes on from there"));
+  release_free_memory();  // what follows is other work
   save_trained(out / kModelFile, *detector, spec);
   std::cout << summary.iterations << " steps of " << recipe.batch_size() << " photos: ";
   if (!resume) {  // the clock of a run with several parts stood still in between

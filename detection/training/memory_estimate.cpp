@@ -12,6 +12,11 @@ namespace boxgrad::detection {
 
 namespace {
 
+constexpr std::int64_t kFewPhotos = 4;
+// Blocks of several sizes come and go, and some of what is free lies in pieces too small for the
+// next.
+constexpr double kPieces = 1.15;
+
 /// The largest of a few photos, so that the estimate is not that of a small one.
 Sample largest_photo(const Dataset& train, const Preparation& preparation) {
   Sample largest;
@@ -49,39 +54,56 @@ std::int64_t megabytes(std::int64_t bytes) { return (bytes + (1 << 19)) >> 20; }
 }  // namespace
 
 std::string MemoryEstimate::text() const {
-  return concat("about ", megabytes(total()), " MB: ", megabytes(step), " for a step, ",
-                look > 0 ? concat(megabytes(look), " for a look at the validation photos, ") : "",
-                megabytes(weights), " for weights and optimiser, ", megabytes(photos),
-                " for photos");
+  return concat(
+      "about ", megabytes(total()), " MB: ", megabytes(step), " for a step",
+      look > 0 ? concat(" or ", megabytes(look), " for a look at the validation photos") : "", ", ",
+      megabytes(weights), " for weights and optimiser, ", megabytes(photos), " for photos, ",
+      megabytes(program), " for the program");
 }
 
 MemoryEstimate estimate_memory(const DetectorSpec& spec, const Dataset& train,
                                std::int64_t batch_size, std::int64_t look_photos,
                                std::int64_t kept_bytes) {
+  MemoryEstimate estimate;
+  release_free_memory();
+  const std::int64_t start = resident_bytes();
   const Random random = default_random();
   const auto twin = make_detector(spec);
   const Preparation preparation = preparation_of(spec);
   const Sample photo = largest_photo(train, preparation);
+  const std::int64_t parameters =
+      twin->parameter_count() * static_cast<std::int64_t>(sizeof(Scalar));
+  // Gradients and the kernels' working memory stay once they are there, so that everything is
+  // counted from here.
+  release_free_memory();
+  const std::int64_t before = resident_bytes();
   const auto bytes_of = [&](std::int64_t batch, bool learn) {
     twin->train(learn);
-    const auto bytes = [&](int count) {
-      return step_bytes(*twin, photo, count, preparation.batch, learn);
+    const auto bytes = [&](std::int64_t count) {
+      const std::int64_t tensors =
+          step_bytes(*twin, photo, static_cast<int>(count), preparation.batch, learn);
+      const std::int64_t grown = resident_bytes() - before - parameters;  // gradients are weights'
+      release_free_memory();
+      return before > 0 ? std::max(grown, tensors) : tensors;
     };
-    bytes(1);  // makes gradients and the kernels' working memory, which stay
-    const std::int64_t one = bytes(1), two = bytes(2);
-    return one + (batch - 1) * std::max<std::int64_t>(two - one, 0);
+    bytes(1);
+    const std::int64_t few = std::clamp<std::int64_t>(batch, 2, kFewPhotos);
+    const std::int64_t one = bytes(1), several = bytes(few);
+    const std::int64_t all =
+        several + (batch - few) * std::max<std::int64_t>(several - one, 0) / (few - 1);
+    return static_cast<std::int64_t>(kPieces * static_cast<double>(all));
   };
-  MemoryEstimate estimate;
   estimate.step = bytes_of(batch_size, true);
-  if (look_photos > 0)
-    estimate.look = bytes_of(look_photos, false) +
-                    look_photos * static_cast<std::int64_t>(train.get(0).image.data().size());
+  if (look_photos > 0) estimate.look = bytes_of(look_photos, false);
   default_random() = random;
 
-  const std::int64_t bytes = static_cast<std::int64_t>(photo.image.data().size());
+  const auto bytes = static_cast<std::int64_t>(photo.image.data().size());
   const std::int64_t input = bytes * static_cast<std::int64_t>(sizeof(Scalar));
-  estimate.weights = 5 * twin->parameter_count() * static_cast<std::int64_t>(sizeof(Scalar));
-  estimate.photos = std::min(kept_bytes, train.size() * bytes) + 4 * batch_size * input;
+  estimate.weights = 5 * parameters;
+  // The caller's detector is counted among the weights.
+  if (start > 0) estimate.program = std::max<std::int64_t>(start - parameters, 8 << 20);
+  // Four batches wait, and one is being made.
+  estimate.photos = std::min(kept_bytes, train.size() * bytes) + 5 * batch_size * input;
   return estimate;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -12,19 +13,18 @@ namespace boxgrad::detection {
 struct MemoryEstimate {
   std::int64_t weights = 0;  ///< with gradients, AdamW's two moments and the running mean: 5 copies
   std::int64_t step = 0;     ///< what a batch leaves for backward(), and works with
-  /// What a look at the validation photos works with. It comes on top of a step, of
-  /// which the C library keeps the freed blocks: they are of other sizes.
-  std::int64_t look = 0;
-  std::int64_t photos = 0;  ///< kept in memory at the network's size, and batches made ahead
-  std::int64_t program = 32 << 20;  ///< code, libraries, stacks
-  std::int64_t total() const { return program + weights + step + look + photos; }
+  std::int64_t look = 0;     ///< what a look at the validation photos works with, between steps
+  std::int64_t photos = 0;   ///< kept in memory at the network's size, and batches made ahead
+  std::int64_t program = 32 << 20;  ///< code, libraries, stacks, the index of the photos
+  std::int64_t total() const { return program + weights + std::max(step, look) + photos; }
   /// "about 620 MB: 480 for a step, ..."
   std::string text() const;
 };
 
-/// Measured, not guessed: one and two of the photos go through a network of the spec's kind
-/// forwards and backwards, and the difference is what each further one takes. The network is thrown
-/// away, and default_random() is as before.
+/// Measured, not guessed: one photo and a few of them go through a network of the spec's kind
+/// forwards and backwards, and the difference is what each further one takes. What counts is by how
+/// much the process grew, as malloc keeps what is freed; where the system does not say, the bytes of
+/// tensors. The network is thrown away, and default_random() is as before.
 ///
 /// look_photos  of the validation photos, so many at a time; 0: there are none
 /// kept_bytes   of photos that the training keeps (InMemoryOptions)

@@ -11,6 +11,7 @@
 
 #include "core/autograd.h"
 #include "core/files.h"
+#include "core/memory.h"
 #include "core/nan_check.h"
 #include "core/progress.h"
 #include "detection/evaluation.h"
@@ -93,6 +94,7 @@ class Run {
 
   TrainingSummary run() {
     begun_ = Clock::now();
+    release_free_memory();  // of whatever was before
     if (options_.resume) restore();
     detector_.train();
     const InterruptGuard interrupt;
@@ -290,8 +292,10 @@ class Run {
     const bool running = resumed_.has_value();
     pause_clock();
     average_.swap();
+    release_free_memory();  // of the steps
     const Answers answers =
         detect_all(detector_, *validation_, preparation_, images, options_.validation_batch);
+    release_free_memory();
     const EvaluationResult result =
         evaluate_detections(answers.detections, answers.targets,
                             static_cast<std::int64_t>(validation_->class_names().size()));
