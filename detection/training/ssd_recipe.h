@@ -22,8 +22,9 @@ enum class Trunk {
 };
 
 /// SSD on MobileNet v1 on a few hundred labelled photos, in minutes on two cores. Chosen on BCCD's
-/// validation split (docs/single_shot.md says how far each matters); what depends on the pictures
-/// (anchors, the maps that carry them, colours) is measured on them.
+/// validation split (docs/single_shot.md has the commands that measure what one of the choices is
+/// worth); what depends on the pictures (anchors, the maps that carry them, colours) is measured on
+/// them.
 struct SsdRecipe {
   /// The unpacked package of the face detector (make faces), whose trunk is the start. Empty: a
   /// trunk from random weights, with batch norm that learns.
