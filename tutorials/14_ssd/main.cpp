@@ -66,7 +66,7 @@ Image zoom_sheet(const Dataset& scenes) {
 
 int main(int argc, char** argv) {
   Program program({.name = "14_ssd", .about = "One network, all boxes of all maps, at once."});
-  int iterations = 2500;
+  int iterations = 1500;
   std::string only;
   program.option("--iterations", iterations, "training steps of 8 scenes, for each way", 1);
   program.option("--only", only, "one of the ways, by its name");
@@ -92,8 +92,11 @@ int main(int argc, char** argv) {
       std::printf("\n");
     }
     std::printf("together %lld\n", (long long)boxes);
-    for (const Scalar s : ssd_scales(6, Scalar(.2), Scalar(.9))) std::printf("%.2f ", double(s));
-    std::printf("of the side by the formula\n");
+    for (const Scalar s : ssd_scales(5, Scalar(.2), Scalar(.9))) std::printf("%.3f ", double(s));
+    std::printf("of the side by the formula, five maps\n");
+    const int step = (90 - 20) / 4;  // the published script's, in whole percents
+    for (int percent = 20; percent <= 90; percent += step) std::printf("%5.2f ", .01 * percent);
+    std::printf("with a step of whole percents\n");
     Image cell(600, 600, Color{255, 255, 255});
     const Color colors[] = {kPositiveColor, kNegativeColor, kIgnoredColor};
     for (const std::size_t k : {1, 2, 3}) {  // the boxes of a middle cell of three maps
