@@ -58,10 +58,11 @@ TEST_CASE("ssd_augmentation: boxes lie where the objects are", "[ssd_augmentatio
     for (std::int64_t k = 0; k < out.target.boxes.size(0); ++k) {
       const auto at = [&](std::int64_t i) { return double(out.target.boxes.at({k, i})); };
       const double x1 = at(0), y1 = at(1), x2 = at(2), y2 = at(3);
-      CHECK(x1 >= 0);
-      CHECK(y1 >= 0);
-      CHECK(x2 <= 300);
-      CHECK(y2 <= 300);
+      constexpr double kRounding = 1e-4;  // of 300 times what 1 / 300 was rounded to
+      CHECK(x1 >= -kRounding);
+      CHECK(y1 >= -kRounding);
+      CHECK(x2 <= 300 + kRounding);
+      CHECK(y2 <= 300 + kRounding);
       REQUIRE(x2 - x1 > 0);
       REQUIRE(y2 - y1 > 0);
       CHECK(out.target.difficult[std::size_t(k)] == (out.target.labels[std::size_t(k)] == 2));
