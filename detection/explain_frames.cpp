@@ -89,6 +89,25 @@ std::optional<double> factor_of(const Vote& vote, std::size_t axis) {
   return factor;
 }
 
+/// A place in a grid of votes.
+using VoteBin = std::pair<int, int>;
+
+/// The votes of the fullest bin, with those of its neighbours, as a peak may lie on an edge.
+template <class V>
+std::vector<V> fullest(const std::map<VoteBin, std::vector<V>>& bins) {
+  std::vector<V> best;
+  for (const auto& [bin, own] : bins) {
+    std::vector<V> votes;
+    for (const int dx : {-1, 0, 1})
+      for (const int dy : {-1, 0, 1})
+        if (const auto near = bins.find(VoteBin{bin.first + dx, bin.second + dy});
+            near != bins.end())
+          votes.insert(votes.end(), near->second.begin(), near->second.end());
+    if (votes.size() > best.size()) best = std::move(votes);
+  }
+  return best;
+}
+
 /// sum(t a) / sum(a a) over both ends along an axis: those far from the origin tell most.
 double least_squares(const std::vector<Vote>& votes, std::size_t axis) {
   double product = 0, square = 0;
@@ -142,8 +161,7 @@ Tensor from_frame(const Tensor& boxes, const BoxFrame& frame, const PhotoSizes& 
 std::optional<BoxFrame> with_factors(BoxFrame frame, const std::vector<Detections>& detections,
                                      const std::vector<Target>& targets, const PhotoSizes& sizes) {
   frame.factor_x = frame.factor_y = 1;
-  using Bin = std::pair<int, int>;
-  std::map<Bin, std::vector<Vote>> bins;
+  std::map<VoteBin, std::vector<Vote>> bins;
   const auto bin_of = [](double factor) {
     return static_cast<int>(std::floor(std::log(factor) / kBin));
   };
@@ -156,15 +174,7 @@ std::optional<BoxFrame> with_factors(BoxFrame frame, const std::vector<Detection
         if (x && y) bins[{bin_of(*x), bin_of(*y)}].push_back(vote);
       }
   }
-  std::vector<Vote> best;
-  for (const auto& [bin, own] : bins) {
-    std::vector<Vote> votes;  // with the neighbours, as a peak may lie on an edge
-    for (const int dx : {-1, 0, 1})
-      for (const int dy : {-1, 0, 1})
-        if (const auto near = bins.find(Bin{bin.first + dx, bin.second + dy}); near != bins.end())
-          votes.insert(votes.end(), near->second.begin(), near->second.end());
-    if (votes.size() > best.size()) best = std::move(votes);
-  }
+  const std::vector<Vote> best = fullest(bins);
   if (best.empty()) return {};
   frame.factor_x = least_squares(best, 0);
   frame.factor_y = least_squares(best, 1);
@@ -174,8 +184,7 @@ std::optional<BoxFrame> with_factors(BoxFrame frame, const std::vector<Detection
 
 std::optional<BoxFrame> with_shift(const std::vector<Detections>& detections,
                                    const std::vector<Target>& targets) {
-  using Bin = std::pair<int, int>;
-  std::map<Bin, std::vector<std::array<double, 2>>> bins;
+  std::map<VoteBin, std::vector<std::array<double, 2>>> bins;
   double sides = 0, count = 0;
   for (const Target& target : targets)
     for (std::size_t g = 0; g < target.labels.size(); ++g, ++count) {
@@ -201,15 +210,7 @@ std::optional<BoxFrame> with_shift(const std::vector<Detections>& detections,
                 static_cast<int>(std::floor(shift[1] / bin_px))}]
               .push_back(shift);
       }
-  std::vector<std::array<double, 2>> best;
-  for (const auto& [bin, own] : bins) {
-    std::vector<std::array<double, 2>> votes;  // with the neighbours, as above
-    for (const int dx : {-1, 0, 1})
-      for (const int dy : {-1, 0, 1})
-        if (const auto near = bins.find(Bin{bin.first + dx, bin.second + dy}); near != bins.end())
-          votes.insert(votes.end(), near->second.begin(), near->second.end());
-    if (votes.size() > best.size()) best = std::move(votes);
-  }
+  const auto best = fullest(bins);
   if (best.empty()) return {};
   BoxFrame frame;
   for (const auto& [x, y] : best) frame.shift_x += x, frame.shift_y += y;

@@ -95,19 +95,8 @@ TrainingSummary train_dense_detector(Detector& detector, const DenseRecipe& reci
         {.pattern = "backbone[.]body[.].*", .rate = recipe.trunk_rate}};
   adam.groups.push_back({.pattern = ".*[.]bias", .decay = 0});
   nn::AdamW optimizer(detector, adam);
-  const TrainerOptions options{.iterations = recipe.iterations,
-                               .minutes = recipe.minutes,
-                               .batch_size = recipe.batch_size,
-                               .seed = recipe.seed,
-                               .schedule = warm_cosine,
-                               .average_decay = recipe.average_decay,
-                               .validations = looks,
-                               .checkpoint_every = recipe.checkpoint_every,
-                               .checkpoint_seconds = recipe.checkpoint_seconds,
-                               .out = out,
-                               .resume = resume,
-                               .config = resume_config(recipe, train_set.size()),
-                               .on_validation = on_validation};
+  TrainerOptions options = trainer_options(recipe, train_set.size(), out, resume, on_validation);
+  options.validations = looks;
   return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
                validation);
 }

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "detection/training/dense_recipe.h"
+#include "detection/training/photo_fit.h"
 #include "detection/training/region_recipe.h"
 #include "detection/training/ssd_recipe.h"
+#include "detection/training/trainer.h"
 
 namespace boxgrad {
 class JsonFields;
@@ -23,5 +26,27 @@ void recipe_fields(JsonFields& io, DenseRecipe& recipe);
 std::string resume_config(const SsdRecipe& recipe, std::int64_t images);
 std::string resume_config(const RegionRecipe& recipe, std::int64_t images);
 std::string resume_config(const DenseRecipe& recipe, std::int64_t images);
+
+/// What every recipe tells the trainer in the same way: its settings of that name, warm_cosine() and
+/// resume_config(). How often to look at the validation photos is left to the caller.
+template <class Recipe>
+TrainerOptions trainer_options(const Recipe& recipe, std::int64_t images,
+                               const std::filesystem::path& out, bool resume,
+                               const ValidationHook& on_validation) {
+  TrainerOptions options;
+  options.iterations = recipe.iterations;
+  options.minutes = recipe.minutes;
+  options.batch_size = recipe.batch_size;
+  options.seed = recipe.seed;
+  options.schedule = warm_cosine;
+  options.average_decay = recipe.average_decay;
+  options.checkpoint_every = recipe.checkpoint_every;
+  options.checkpoint_seconds = recipe.checkpoint_seconds;
+  options.out = out;
+  options.resume = resume;
+  options.config = resume_config(recipe, images);
+  options.on_validation = on_validation;
+  return options;
+}
 
 }  // namespace boxgrad::detection

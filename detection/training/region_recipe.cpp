@@ -85,20 +85,9 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
                                  .beta2 = 0.99,
                                  .weight_decay = recipe.weight_decay,
                                  .groups = {{.pattern = ".*[.]bias", .decay = 0}}});
-  const TrainerOptions options{.iterations = recipe.iterations,
-                               .minutes = recipe.minutes,
-                               .batch_size = recipe.batch_size,
-                               .seed = recipe.seed,
-                               .schedule = warm_cosine,
-                               .average_decay = recipe.average_decay,
-                               .validations = 4,
-                               .validation_batch = recipe.validation_batch(),
-                               .checkpoint_every = recipe.checkpoint_every,
-                               .checkpoint_seconds = recipe.checkpoint_seconds,
-                               .out = out,
-                               .resume = resume,
-                               .config = resume_config(recipe, train_set.size()),
-                               .on_validation = on_validation};
+  TrainerOptions options = trainer_options(recipe, train_set.size(), out, resume, on_validation);
+  options.validations = 4;
+  options.validation_batch = recipe.validation_batch();
   return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
                validation);
 }

@@ -104,19 +104,8 @@ TrainingSummary train_ssd_mobilenet(Detector& detector, const SsdRecipe& recipe,
                        .groups = {{.pattern = "backbone[.].*[.]bias", .rate = trunk, .decay = 0},
                                   {.pattern = "backbone[.].*", .rate = trunk},
                                   {.pattern = ".*[.]bias", .decay = 0}}});
-  const TrainerOptions options{.iterations = recipe.iterations,
-                               .minutes = recipe.minutes,
-                               .batch_size = recipe.batch_size,
-                               .seed = recipe.seed,
-                               .schedule = warm_cosine,
-                               .average_decay = recipe.average_decay,
-                               .validations = looks,
-                               .checkpoint_every = recipe.checkpoint_every,
-                               .checkpoint_seconds = recipe.checkpoint_seconds,
-                               .out = out,
-                               .resume = resume,
-                               .config = resume_config(recipe, train_set.size()),
-                               .on_validation = on_validation};
+  TrainerOptions options = trainer_options(recipe, train_set.size(), out, resume, on_validation);
+  options.validations = looks;
   return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
                validation);
 }
