@@ -104,6 +104,8 @@ $(BUILD)/units/%.o: $(BUILD)/units/%.cpp $(BUILD)/flags | $(BUILD)/deps
 	$(Q)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 
 $(call objects,$(COLD) core/program.cpp $(addprefix tests/bench/,full_size_step.cpp winograd_accuracy.cpp) $(filter-out tutorials/18%,$(wildcard tutorials/*/*.cpp))) $(BUILD)/units/cold.o $(BUILD)/units/later_cold.o $(BUILD)/units/program.o: private FLAGS += -O0
+# Compiling a test takes longer than running it: under the sanitizers three times as long at -O1.
+$(call objects,$(TESTS)): private FLAGS += -O0
 $(OBJ)/%.o: %.cpp $(BUILD)/flags | $(BUILD)/deps
 	@mkdir -p $(@D)
 	@echo "compile $<"
