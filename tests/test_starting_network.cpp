@@ -67,6 +67,7 @@ TEST_CASE("a starting network learns to tell crops apart, the same bits every ti
   set_num_threads(before);
   CHECK(numbers(*first) == numbers(*second));
   CHECK_THROWS_AS(train_starting_network(first, scenes, {.steps = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(train_starting_network(first, scenes, {.max_norm = 0}), std::invalid_argument);
 }
 
 TEST_CASE("a starting network is trained once", "[starting_network]") {
@@ -83,8 +84,10 @@ TEST_CASE("a starting network is trained once", "[starting_network]") {
       starting_network(second, scenes, file, {.steps = 3, .batch_size = 4, .crop_px = 16}),
       concat(file.string(), ": a starting network trained by 2 steps of 4 crops of 16 px from ",
              scenes.size(),
-             " images, rate 0.02, seed 0, expected 3 steps of 4 crops of 16 px from ",
-             scenes.size(), " images, rate 0.02, seed 0; delete the file to train anew"));
+             " images, rate 0.05, gradients up to 1, seed 0, expected 3 steps of 4 crops of 16 px "
+             "from ",
+             scenes.size(),
+             " images, rate 0.05, gradients up to 1, seed 0; delete the file to train anew"));
   const auto other = std::make_shared<Vgg16>(Vgg16Options{.width = 0.5, .outputs = {"conv1_2"}});
   CHECK_THROWS_AS(starting_network(other, scenes, file, options), std::invalid_argument);
   fs::remove_all(folder);

@@ -82,8 +82,9 @@ Crop random_crop_of(const Dataset& dataset, int side, Random& random) {
 
 double train_starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset& dataset,
                               const StartingNetworkOptions& options) {
-  check(options.steps > 0 && options.batch_size > 0 && options.crop_px > 0 && options.rate > 0,
-        "train_starting_network: steps, batch_size, crop_px and rate must be > 0");
+  check(options.steps > 0 && options.batch_size > 0 && options.crop_px > 0 && options.rate > 0 &&
+            options.max_norm > 0,
+        "train_starting_network: steps, batch_size, crop_px, rate and max_norm must be > 0");
   Classifier classifier(backbone, 1 + static_cast<std::int64_t>(dataset.class_names().size()));
   Random weights(options.seed, static_cast<std::uint64_t>(-1));  // no crop's stream
   for (const auto& [name, parameter] : classifier.find("fc")->parameters())
@@ -112,6 +113,7 @@ double train_starting_network(const std::shared_ptr<Backbone>& backbone, const D
     const auto answers = argmax(logits);
     for (std::size_t i = 0; i < labels.size(); ++i) right.push_back(answers[i] == labels[i]);
     loss.backward();
+    sgd.clip_gradients(options.max_norm);
     sgd.step(schedule(step));
     progress.update(step + 1, concat("loss ", loss.item()));
   }
