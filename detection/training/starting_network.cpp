@@ -126,7 +126,8 @@ double starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset
                         const std::filesystem::path& file, const StartingNetworkOptions& options) {
   const std::string origin =
       concat(options.steps, " steps of ", options.batch_size, " crops of ", options.crop_px,
-             " px from ", dataset.size(), " images, rate ", options.rate, ", seed ", options.seed);
+             " px from ", dataset.size(), " images, rate ", options.rate, ", gradients up to ",
+             options.max_norm, ", seed ", options.seed);
   if (std::filesystem::exists(file)) {
     const TensorFile stored = load_safetensors(file);
     const auto known = stored.metadata.find("trained by");
