@@ -241,7 +241,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
   }
   std::cout << "memory: "
             << estimate_memory(spec, train_set, recipe.batch_size(),
-                               val_set != nullptr ? recipe.validation_batch() : 0)
+                               val_set != nullptr ? TrainerOptions().validation_batch : 0)
                    .text()
             << "\n"
             << std::flush;

@@ -12,10 +12,8 @@ namespace boxgrad::detection {
 
 namespace {
 
-constexpr std::int64_t kFewPhotos = 4;
-// Blocks of several sizes come and go, and some of what is free lies in pieces too small for the
-// next.
-constexpr double kPieces = 1.15;
+/// The second step finds what the first one freed in pieces, some too small for it.
+constexpr int kTimes = 2;
 
 /// The largest of a few photos, so that the estimate is not that of a small one.
 Sample largest_photo(const Dataset& train, const Preparation& preparation) {
@@ -79,19 +77,15 @@ MemoryEstimate estimate_memory(const DetectorSpec& spec, const Dataset& train,
   const std::int64_t before = resident_bytes();
   const auto bytes_of = [&](std::int64_t batch, bool learn) {
     twin->train(learn);
-    const auto bytes = [&](std::int64_t count) {
+    std::int64_t most = 0;
+    for (int time = 0; time < kTimes; ++time) {
       const std::int64_t tensors =
-          step_bytes(*twin, photo, static_cast<int>(count), preparation.batch, learn);
+          step_bytes(*twin, photo, static_cast<int>(batch), preparation.batch, learn);
       const std::int64_t grown = resident_bytes() - before - parameters;  // gradients are weights'
-      release_free_memory();
-      return before > 0 ? std::max(grown, tensors) : tensors;
-    };
-    bytes(1);
-    const std::int64_t few = std::clamp<std::int64_t>(batch, 2, kFewPhotos);
-    const std::int64_t one = bytes(1), several = bytes(few);
-    const std::int64_t all =
-        several + (batch - few) * std::max<std::int64_t>(several - one, 0) / (few - 1);
-    return static_cast<std::int64_t>(kPieces * static_cast<double>(all));
+      most = std::max({most, tensors, before > 0 ? grown : 0});
+    }
+    release_free_memory();
+    return most;
   };
   estimate.step = bytes_of(batch_size, true);
   if (look_photos > 0) estimate.look = bytes_of(look_photos, false);

@@ -21,10 +21,10 @@ struct MemoryEstimate {
   std::string text() const;
 };
 
-/// Measured, not guessed: one photo and a few of them go through a network of the spec's kind
-/// forwards and backwards, and the difference is what each further one takes. What counts is by how
-/// much the process grew, as malloc keeps what is freed; where the system does not say, the bytes of
-/// tensors. The network is thrown away, and default_random() is as before.
+/// Measured, not guessed: a batch of the largest of a few photos goes through a network of the
+/// spec's kind, forwards and backwards, twice, and once more as in a look at the validation photos.
+/// What counts is by how much the process grew, as malloc keeps what is freed; where the system does
+/// not say, the bytes of tensors. The network is thrown away, and default_random() is as before.
 ///
 /// look_photos  of the validation photos, so many at a time; 0: there are none
 /// kept_bytes   of photos that the training keeps (InMemoryOptions)

@@ -74,10 +74,6 @@ std::int64_t& PhotoRecipe::checkpoint_every() {
 std::int64_t PhotoRecipe::batch_size() const {
   return with(*this, [](const auto& r) { return r.batch_size; });
 }
-std::int64_t PhotoRecipe::validation_batch() const {
-  const auto* region = std::get_if<RegionRecipe>(&settings);
-  return region != nullptr ? region->validation_batch() : TrainerOptions().validation_batch;
-}
 Transform PhotoRecipe::augmentation() const {
   return with(*this, [](const auto& r) { return r.augmentation(); });
 }

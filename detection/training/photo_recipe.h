@@ -42,7 +42,6 @@ struct PhotoRecipe {
   std::int64_t& checkpoint_every();
   std::int64_t batch_size() const;
   int longer_px() const;
-  std::int64_t validation_batch() const;
   /// What is done to the photos in training.
   Transform augmentation() const;
   /// Another kind of it; false for a model that has one alone, the two-stage ones.

@@ -87,7 +87,6 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
                                  .groups = {{.pattern = ".*[.]bias", .decay = 0}}});
   TrainerOptions options = trainer_options(recipe, train_set.size(), out, resume, on_validation);
   options.validations = 4;
-  options.validation_batch = recipe.validation_batch();
   return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
                validation);
 }

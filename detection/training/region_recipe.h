@@ -52,10 +52,6 @@ struct RegionRecipe {
   std::int64_t checkpoint_every = 100;  ///< steps
   double checkpoint_seconds = 60;       ///< or so long after the last one; see TrainerOptions
 
-  /// Photos that a look at the validation set takes at a time: two thousand pooled proposals of
-  /// each take much memory.
-  std::int64_t validation_batch() const { return own_proposals ? 32 : 8; }
-
   static RegionRecipe faster_rcnn() { return {}; }
   /// Selective search proposes far more of nothing than an RPN: more regions have to be looked at.
   static RegionRecipe fast_rcnn() { return {.own_proposals = false, .regions = 128}; }

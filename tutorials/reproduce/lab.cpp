@@ -51,7 +51,7 @@ const RegionTask& Lab::task() {
 std::string Lab::common_settings() const {
   // To be raised by whoever changes what a training computes: figures of before are then made
   // again.
-  constexpr int kVersion = 1;
+  constexpr int kVersion = 2;
   const RegionTaskOptions task = options_.task();
   return concat("version ", kVersion, ", ", task.train_scenes, " scenes of seed ", task.train_seed,
                 ", ", task.val_scenes, " of ", task.val_seed, ", start ", task.start_steps, ", ",
