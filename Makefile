@@ -184,7 +184,7 @@ test-tsan:  ## the tests under ThreadSanitizer, with 2 threads and with 4
 test-kill: $(BIN)/tests  ## kill a training 200 times, some in the middle of writing; KILLS=1000
 	$(Q)BOXGRAD_KILLS=$(or $(KILLS),200) $< '[kill]'
 
-soak: $(BIN)/tests  ## 100,000 steps of a small training; its memory must not grow
+soak: $(BIN)/tests  ## 100,000 steps of a small training, twice; its memory must not grow
 	$(Q)BOXGRAD_SOAK_STEPS=$(or $(SOAK_STEPS),100000) $< '[soak]'
 
 # Only what reads files, instrumented; -O1 keeps the build short.

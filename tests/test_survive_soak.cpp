@@ -7,6 +7,7 @@
 #endif
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -14,12 +15,15 @@
 #include "core/memory.h"
 #include "core/stopwatch.h"
 #include "detection/training/loader.h"
+#include "detection/training/trainer.h"
 #include "layers/adamw.h"
 #include "tests/catch.h"
+#include "tests/memory_folder.h"
 #include "tests/toy_detector.h"
 
 using namespace boxgrad;
 using namespace boxgrad::detection;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -111,4 +115,42 @@ TEST_CASE("memory does not grow with the steps", "[survive][soak]") {
   // a sanitizer keeps freed memory on purpose.
   CHECK(tensor_bytes() < tensors_early + (1 << 20));
   if (text != nullptr) CHECK(late < early * 1.01 + 0.5);  // the batches that wait, and pages
+}
+
+TEST_CASE("a trainer's memory does not grow: validation, checkpoints, log", "[survive][soak]") {
+  const char* text = std::getenv("BOXGRAD_SOAK_STEPS");
+  const std::int64_t steps = text == nullptr ? 1000 : std::max(100, std::atoi(text));
+  const fs::path out = memory_folder("soak");
+  const Varying data;
+  const auto model = make_toy();
+  nn::AdamW optimizer(*model, {.rate = 0.001});
+  const Stopwatch watch;
+  double early = 0;
+  std::int64_t tensors_early = 0;
+  std::string course;
+  TrainerOptions options{.iterations = steps,
+                         .batch_size = 2,
+                         .seed = 3,
+                         .average_decay = 0.99,
+                         .log_every = steps / 20,  // a curve grows with its points, and may
+                         .validations = 10,
+                         .validation_images = 50,
+                         .checkpoint_every = steps / 50,
+                         .out = out};
+  options.on_step = [&](std::int64_t done, const DetectorLoss&) {
+    if (done == steps / 10) {
+      early = resident_megabytes();
+      tensors_early = tensor_bytes();
+    }
+    if (done % (steps / 10) == 0) course += concat(" ", resident_megabytes());
+  };
+  train(*model, optimizer, data, {}, {.batch = {.multiple_px = 4}}, options, &data);
+  const double late = resident_megabytes();
+  if (text != nullptr)
+    std::cout << steps << " steps of a trainer in " << watch.seconds()
+              << " s: resident memory at each tenth:" << course << " MB, at the end " << late
+              << " MB\n";
+  CHECK(tensor_bytes() < tensors_early + (1 << 20));
+  if (text != nullptr) CHECK(late < early * 1.01 + 0.5);
+  fs::remove_all(out);
 }
