@@ -73,7 +73,8 @@ struct OhemOptions {
   double nms_iou = 0.7;    ///< regions that overlap a harder one more than this are left out
   bool suppress = true;    ///< false: the B hardest, however much they overlap
   /// The authors' code suppresses, then takes B. The lecture notes take B, then suppress, which
-  /// leaves fewer than B.
+  /// leaves fewer than B. (They take B / N of each of N images; here B are of the whole batch, so
+  /// that the two differ in their order alone.)
   bool suppress_first = true;
 };
 

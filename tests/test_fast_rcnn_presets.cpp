@@ -65,6 +65,17 @@ TEST_CASE("fast_rcnn_preset: the paper's recipe", "[fast_rcnn][presets]") {
     CHECK(p.model.pool == (large ? 7 : 6));
     CHECK(p.model.scale == 1. / 16);
     CHECK(p.model.head.dropout == 0.5);
+    CHECK(p.model.head.class_std == 0.01);
+    CHECK(p.model.head.box_std == 0.001);
+    CHECK(p.model.regions.positive == Scalar(0.5));
+    CHECK(p.model.regions.negative_low == Scalar(0.1));
+    CHECK(p.model.regions.negative_high == Scalar(0.5));
+    CHECK(p.model.lambda == 1);
+    CHECK(p.sgd.momentum == 0.9);
+    CHECK(p.sgd.weight_decay == 5e-4);
+    REQUIRE(p.sgd.groups.size() == 1);
+    CHECK(p.sgd.groups[0].rate == 2);
+    CHECK(p.sgd.groups[0].decay == 0);
     CHECK(p.model.head.hidden == (p.name == "M" ? std::vector<std::int64_t>{4096, 1024}
                                                 : std::vector<std::int64_t>{4096, 4096}));
     CHECK(p.frozen_through == (large ? "conv2_2" : "conv1"));

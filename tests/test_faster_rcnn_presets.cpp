@@ -26,12 +26,27 @@ TEST_CASE("faster_rcnn_preset: the paper's recipe", "[faster_rcnn][presets]") {
   CHECK(options.rpn.train_proposals == 2000);
   CHECK(options.rpn.test_proposals == 300);
   CHECK(options.fast_rcnn.regions.negative_low == 0);
-  CHECK(p.detector.images * options.fast_rcnn.sampling.size == 128);
+  CHECK(options.rpn.train_before_nms == 12000);
+  CHECK(options.rpn.test_before_nms == 6000);
+  CHECK(options.rpn.nms_iou == Approx(0.7));
+  CHECK(options.rpn.min_side_px == 16);
+  CHECK(options.rpn.sampling.positive_fraction == 0.5);
+  CHECK(options.rpn.box_weight == 1);
+  CHECK(p.detector.images == 2);
+  CHECK(options.fast_rcnn.sampling.size == 128);
+  CHECK(options.fast_rcnn.regions.positive == Scalar(0.5));
+  CHECK(p.detector.sgd.momentum == 0.9);
+  CHECK(p.detector.sgd.weight_decay == 5e-4);
+  REQUIRE(p.detector.sgd.groups.size() == 1);
+  CHECK(p.detector.sgd.groups[0].rate == 2);
+  CHECK(p.detector.sgd.groups[0].decay == 1);
   const nn::Schedule joint = p.detector.training().schedule(70000);
   CHECK(p.detector.sgd.rate * joint(49999) == Approx(0.001));
   CHECK(p.detector.sgd.rate * joint(50000) == Approx(0.0001));
   const AlternatingOptions steps = p.alternating();
   CHECK(steps.iterations == std::array<std::int64_t, 4>{80000, 40000, 80000, 40000});
+  CHECK(steps.images == std::array<std::int64_t, 4>{1, 2, 1, 2});
+  CHECK(steps.model.fast_rcnn.sampling.size == 64);
   CHECK(steps.training.schedule(80000)(59999) == Approx(1));
   CHECK(steps.training.schedule(80000)(60000) == Approx(0.1));
   CHECK(steps.training.schedule(40000)(30000) == Approx(0.1));
@@ -64,7 +79,8 @@ TEST_CASE("faster_rcnn_preset: what the narrow one changes of the RPN", "[faster
                                  "proposals in the test: 100 of 600 instead of 300 of 6000",
                                  "smallest side of a proposal in px: 4 instead of 16",
                                  "iterations of the four steps: 750, 1050, 600, 600 instead of "
-                                 "80000, 40000, 80000, 40000"});
+                                 "80000, 40000, 80000, 40000",
+                                 "images of a step in each: 2, 2, 2, 2 instead of 1, 2, 1, 2"});
   CHECK_THROWS_WITH(departures(PresetSettings{{"a", "1"}}, PresetSettings{}),
                     "departures: presets of one kind are compared, got 1 and 0 settings");
 }

@@ -32,7 +32,7 @@ FastRcnn toy_fast_rcnn(RegionSelection selection) {
                    .regions = {.negative_low = 0},
                    .selection = selection,
                    .sampling = {.size = 8, .positive_fraction = 0.25},
-                   .ohem = {.size = 8}});
+                   .ohem = {.size = 8, .nms_iou = 0.4}});
 }
 
 }  // namespace
@@ -64,12 +64,17 @@ TEST_CASE("RegionRecorder follows what OHEM reads, suppresses and chooses", "[re
     CHECK(r.chosen == 8);
     CHECK(r.chosen + r.suppressed <= r.read);
     CHECK(r.chosen_loss > r.read_loss);  // the hardest
+    CHECK(r.suppressed > 0);             // neighbours of the grid overlap by .43
+    CHECK(r.suppressed_loss > 0);
+    CHECK(r.suppressed_loss != r.read_loss);
     CHECK(r.read_ratio() == Approx((r.read - r.read_objects) / r.read_objects));
     CHECK(r.chosen_ratio() == Approx((8 - r.chosen_objects) / r.chosen_objects));
   }
   CHECK(chosen == 7 * 8);
   const std::string csv = recorder.to_csv();
-  CHECK(csv.starts_with("iteration,read,read_objects,suppressed,chosen,"));
+  CHECK(
+      csv.starts_with("iteration,read,read_objects,suppressed,chosen,chosen_objects,read_loss,"
+                      "suppressed_loss,chosen_loss\n"));
   CHECK(std::ranges::count(csv, '\n') == 3);
   CHECK(RegionRecord{}.chosen_ratio() == 0);
   CHECK_THROWS_WITH(RegionRecorder(model, 0), "RegionRecorder: every must be >= 1, got 0");

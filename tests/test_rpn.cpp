@@ -34,7 +34,8 @@ TEST_CASE("RegionProposalNetwork: the loss by hand", "[rpn]") {
   RpnOptions options = one_anchor_a_cell();
   options.box_weight = 3;
   RegionProposalNetwork rpn(2, options);
-  // The first anchor lies on the truth, the last has an IoU of 1/3 with the other: in the band.
+  // The first anchor lies on the truth, the last has an IoU of 1/3 with the other: but is
+  // the best it has.
   const std::vector<Target> targets{
       {.boxes = Tensor({2, 4}, {0, 0, 8, 8, 12, 8, 20, 16}), .labels = {1, 1}}};
   RegionProposalNetwork::Output output{Tensor({1, 4}, {2, -1, 0, 1}), Tensor({1, 4, 4}),
@@ -95,14 +96,15 @@ TEST_CASE("RegionProposalNetwork: between the two thresholds nobody learns", "[r
   CHECK(loss.positives == 3);
   CHECK(loss.negatives == 1);
 
-  // A third truth on the second cell: the anchor below it is in the band, and ignored.
+  // A second truth of 12 rows has its best in the anchor above, IoU 56/104; the one below, 40/120,
+  // is in the band and asked nothing.
   const std::vector<Target> better{
-      {.boxes = Tensor({3, 4}, {0, 0, 8, 8, 8, 0, 16, 8, 8, 2, 16, 14}), .labels = {1, 1, 1}}};
-  rpn.loss(output, better, infos, random);
+      {.boxes = Tensor({2, 4}, {0, 0, 8, 8, 8, 1, 16, 13}), .labels = {1, 1}}};
+  const auto asked = rpn.loss(output, better, infos, random);
   const auto& truth = rpn.last_assignment()[0].matches.truth;
-  CHECK(truth[0] == 0);
-  CHECK(truth[1] == 1);
-  CHECK(truth[2] == kUnmatched);
+  CHECK(truth == std::vector<std::int64_t>{0, 1, kUnmatched, kIgnored});
+  CHECK(asked.positives == 2);
+  CHECK(asked.negatives == 1);
 }
 
 TEST_CASE("RegionProposalNetwork: the best, decoded, clipped, large enough, suppressed", "[rpn]") {

@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <array>
 #include <set>
+#include <vector>
 
 #include "core/draw.h"
 #include "core/parallel.h"
@@ -87,16 +90,43 @@ TEST_CASE("selective_search: a resized picture gives boxes of the given one",
 
 TEST_CASE("selective_search: the ranking starts with large regions, mixed by the seed",
           "[selective_search]") {
-  SelectiveSearchOptions options = SelectiveSearchOptions::preset("fast");
-  const Tensor boxes = selective_search(drawn(), options);
-  options.seed = 1;
-  const Tensor other = selective_search(drawn(), options);
-  CHECK(boxes.shape() == other.shape());  // the same boxes
-  CHECK(boxes.to_vector() != other.to_vector());
-  // One segment more in the hierarchy is one rank lower: with the same u the root comes first.
-  const auto hierarchies = selective_search_hierarchies(drawn(), options);
-  CHECK(hierarchies.size() == 8);
-  for (const RegionHierarchy& h : hierarchies) CHECK(h.regions.back().place.pixels == 96 * 64);
+  const auto rows = [](const Tensor& boxes) {
+    std::vector<std::array<Scalar, 4>> list;
+    for (std::int64_t i = 0; i < boxes.size(0); ++i)
+      list.push_back({boxes.at({i, 0}), boxes.at({i, 1}), boxes.at({i, 2}), boxes.at({i, 3})});
+    return list;
+  };
+  Image tiles(96, 64, 0, 0, 0);  // 24 of them, no two alike
+  for (int k = 0; k < 24; ++k)
+    fill_rectangle(
+        tiles, 16 * (k % 6), 16 * (k / 6), 16 * (k % 6) + 16, 16 * (k / 6) + 16,
+        {static_cast<std::uint8_t>(20 + 40 * (k % 6)), static_cast<std::uint8_t>(20 + 60 * (k / 6)),
+         static_cast<std::uint8_t>((97 * k) % 256)});
+  SelectiveSearchOptions options = one_strategy();
+  auto reference = rows(selective_search(tiles, options));
+  const std::array<Scalar, 4> root{0, 0, 96, 64};
+  std::ranges::sort(reference);
+  const auto count = static_cast<double>(reference.size());
+  REQUIRE(count > 25);
+  // A region's place is its number from the root, 1, 2, ..., times u in [0, 1): the root's is u, and
+  // before it are those whose own u is small enough, sum over k of 1 / (2 k) of them in the mean.
+  double harmonic = 0, before_root = 0;
+  for (std::size_t k = 2; k <= reference.size(); ++k) harmonic += 0.5 / static_cast<double>(k);
+  constexpr int kSeeds = 40;
+  std::vector<std::vector<std::array<Scalar, 4>>> orders;
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    options.seed = static_cast<std::uint64_t>(seed);
+    orders.push_back(rows(selective_search(tiles, options)));
+    before_root +=
+        static_cast<double>(std::ranges::find(orders.back(), root) - orders.back().begin()) /
+        kSeeds;
+    auto sorted = orders.back();
+    std::ranges::sort(sorted);
+    CHECK(sorted == reference);  // the same boxes
+  }
+  CHECK(orders[0] != orders[1]);
+  CHECK(before_root < 1.3 * harmonic);
+  CHECK(before_root < (count - 1) / 3);  // anywhere would be half
 }
 
 TEST_CASE("selective_search: the same bits for any number of threads", "[selective_search]") {
@@ -114,6 +144,10 @@ TEST_CASE("SelectiveSearchOptions: the paper's presets", "[selective_search]") {
   CHECK(SelectiveSearchOptions::preset("single").strategies.size() == 1);
   CHECK(SelectiveSearchOptions::preset("fast").strategies.size() == 8);
   CHECK(SelectiveSearchOptions::preset("quality").strategies.size() == 80);
+  CHECK(to_string(SelectiveSearchOptions::preset("fast")) ==
+        "selective search, strategies hsv/C+T+S+F/50 hsv/T+S+F/50 hsv/C+T+S+F/100 hsv/T+S+F/100 "
+        "lab/C+T+S+F/50 lab/T+S+F/50 lab/C+T+S+F/100 lab/T+S+F/100, sigma 0.80000000000000004, "
+        "width 0, min side 0, at most 0, seed 0");
   CHECK(to_string(SelectiveSearchOptions::preset("single")) ==
         "selective search, strategies hsv/C+T+S+F/100, sigma 0.80000000000000004, width 0, min "
         "side 0, at most 0, seed 0");

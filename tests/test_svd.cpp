@@ -46,6 +46,18 @@ double unlike_identity(const Tensor& v) {
 
 }  // namespace
 
+TEST_CASE("svd: the values and errors of a small matrix, as numpy has them", "[svd]") {
+  const Tensor a({3, 4}, {1, 2, 3, 4, 2, 4, 6, Scalar(8.1), 0, 1, 0, 1});
+  const Svd whole = svd(a);
+  REQUIRE(whole.s.size() == 3);
+  CHECK(double(whole.s[0]) == Approx(12.361980).epsilon(1e-6));
+  CHECK(double(whole.s[1]) == Approx(.889174).epsilon(1e-5));
+  CHECK(double(whole.s[2]) == Approx(.028769).epsilon(1e-3));
+  // What is left out: sqrt(s_2^2 + s_3^2), then s_3.
+  CHECK(frobenius(low_rank(whole, 1), a) == Approx(.889639).epsilon(1e-5));
+  CHECK(frobenius(low_rank(whole, 2), a) == Approx(.028769).epsilon(1e-3));
+}
+
 TEST_CASE("truncated_svd finds the first values of known spectra", "[svd]") {
   const auto spectrum = GENERATE(0, 1, 2);
   const std::int64_t r = 120, t = 20;

@@ -41,6 +41,7 @@ AlternatingResult train_alternating(const std::function<std::shared_ptr<Backbone
                        const Dataset& data) {
     TrainerOptions training = options.training;
     training.iterations = options.iterations[k];
+    training.batch_size = options.images[k];
     if (!training.out.empty()) training.out /= concat("step_", k + 1);
     nn::SGD sgd(learns, options.sgd);
     result.steps[k].name = name;

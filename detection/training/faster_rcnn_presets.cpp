@@ -15,8 +15,8 @@ FasterRcnnPreset faster_rcnn_preset(const std::string& name, std::int64_t num_cl
   p.detector = fast_rcnn_preset(name, num_classes);
   p.detector.model.regions.negative_low = 0;
   if (name == "L") {
-    p.detector.images = 1;
     p.detector.model.sampling.size = 128;
+    p.detector.sgd.groups[0].decay = 1;  // the published prototxts say nothing else of biases
     p.detector.iterations = 70000;
     p.detector.drop_at = 50000;
     p.detector.compression = {};
@@ -29,6 +29,7 @@ FasterRcnnPreset faster_rcnn_preset(const std::string& name, std::int64_t num_cl
   p.detector.iterations = 1500;
   p.detector.drop_at = 1125;
   p.four_steps = {750, 1050, 600, 600};
+  p.four_step_images = {2, 2, 2, 2};
   p.rpn.anchors = {ratio_box_sizes({20, 32, 48}, {0.5, 1, 2}), 8};
   p.rpn.channels = 128;
   p.rpn.matcher.positive = Scalar(0.6);
@@ -51,7 +52,9 @@ AlternatingOptions FasterRcnnPreset::alternating() const {
   AlternatingOptions options{.model = model(),
                              .sgd = detector.sgd,
                              .training = detector.training(),
-                             .iterations = four_steps};
+                             .iterations = four_steps,
+                             .images = four_step_images};
+  options.model.fast_rcnn.sampling.size = four_step_regions;
   options.training.schedule = [step = detector](std::int64_t n) mutable {
     step.iterations = n;
     step.drop_at = n * 3 / 4;
@@ -61,11 +64,12 @@ AlternatingOptions FasterRcnnPreset::alternating() const {
 }
 
 PresetSettings FasterRcnnPreset::settings() const {
-  std::string sizes, steps;
+  std::string sizes, steps, images;
   for (const BoxSize& size : rpn.anchors.sizes)
     sizes +=
         concat(sizes.empty() ? "" : ", ", std::lround(size.width), " x ", std::lround(size.height));
   for (const std::int64_t n : four_steps) steps += concat(steps.empty() ? "" : ", ", n);
+  for (const std::int64_t n : four_step_images) images += concat(images.empty() ? "" : ", ", n);
   PresetSettings result = detector.settings();
   const PresetSettings own = {
       {"anchors in px", sizes},
@@ -82,6 +86,8 @@ PresetSettings FasterRcnnPreset::settings() const {
       {"suppression of proposals", concat(rpn.nms_iou)},
       {"smallest side of a proposal in px", concat(rpn.min_side_px)},
       {"iterations of the four steps", steps},
+      {"images of a step in each", images},
+      {"regions of an image in them", concat(four_step_regions)},
   };
   result.insert(result.end(), own.begin(), own.end());
   return result;

@@ -27,6 +27,8 @@ struct FasterRcnnPreset {
   /// Network, images, optimizer, and Fast R-CNN; its iterations are those of joint training.
   FastRcnnPreset detector = {};
   std::array<std::int64_t, 4> four_steps{80000, 40000, 80000, 40000};  ///< of the 4-step scheme
+  std::array<std::int64_t, 4> four_step_images{1, 2, 1, 2};            ///< at a time in each
+  std::int64_t four_step_regions = 64;  ///< of an image that learn, where Fast R-CNN does
 
   FasterRcnnOptions model() const;
   /// Each step of the 4-step scheme divides its rate by 10 for its last quarter.
@@ -56,11 +58,14 @@ struct FasterRcnnPreset {
 ///   the four steps, and 60,000 + 20,000 steps for each RPN            3.2, 3.1.3
 ///   30,000 + 10,000 steps for each Fast R-CNN                         code
 ///
-/// Where the sources differ: a step of joint training takes one image and 128 of its proposals, and
-/// 50,000 of 70,000 steps have the rate of .001 (code; the paper's figures are of the four steps).
-/// Backgrounds have no lower bound of the IoU (code). Box targets of joint training are divided by
-/// .1, .1, .2, .2, as no proposals are known before (code); a new FastRcnn does that by itself.
-/// Here steps 2 and 4 of the four take one image, too (code: two).
+/// Where the sources differ: a step of joint training averages two images (iter_size 2) with 128
+/// proposals each, and 50,000 of 70,000 steps have the rate of .001 (code; the paper's figures are
+/// of the four steps). Backgrounds have no lower bound of the IoU, and biases decay like weights
+/// (code). Box targets of joint training are divided by .1, .1, .2, .2, as no proposals are known
+/// before (code); a new FastRcnn does that by itself. In the four steps an RPN sees one image at a
+/// time, Fast R-CNN 64 regions of each of two (code). Two things are not as in that code: there the
+/// four steps let all anchors enter the suppression, and the 16 px are of the image as it was
+/// before resizing, here of the resized one.
 ///
 /// Throws std::invalid_argument for another name and for num_classes (without background) < 1.
 /// Ren, He, Girshick, Sun, "Faster R-CNN", NIPS 2015 and PAMI 2017, section 3.

@@ -34,11 +34,15 @@ void RegionRecorder::operator()(std::int64_t iteration, const DetectorLoss&) {
   sums_.chosen_objects += static_cast<double>(step.chosen_positives());
   if (!step.losses.empty()) {
     const double all = std::accumulate(step.losses.begin(), step.losses.end(), 0.0);
-    double hard = 0;
-    for (const std::int64_t r : step.chosen)
-      hard += static_cast<double>(step.losses[static_cast<std::size_t>(r)]);
+    const auto mean_of = [&](const std::vector<std::int64_t>& regions) {
+      double sum = 0;
+      for (const std::int64_t r : regions)
+        sum += static_cast<double>(step.losses[static_cast<std::size_t>(r)]);
+      return regions.empty() ? 0 : sum / static_cast<double>(regions.size());
+    };
     sums_.read_loss += all / static_cast<double>(step.losses.size());
-    sums_.chosen_loss += step.chosen.empty() ? 0 : hard / static_cast<double>(step.chosen.size());
+    sums_.suppressed_loss += mean_of(step.suppressed);
+    sums_.chosen_loss += mean_of(step.chosen);
   }
   if (++steps_ < every_) return;
   const auto n = static_cast<double>(steps_);
@@ -49,6 +53,7 @@ void RegionRecorder::operator()(std::int64_t iteration, const DetectorLoss&) {
                       .chosen = sums_.chosen / n,
                       .chosen_objects = sums_.chosen_objects / n,
                       .read_loss = sums_.read_loss / n,
+                      .suppressed_loss = sums_.suppressed_loss / n,
                       .chosen_loss = sums_.chosen_loss / n});
   sums_ = {};
   steps_ = 0;
@@ -56,11 +61,12 @@ void RegionRecorder::operator()(std::int64_t iteration, const DetectorLoss&) {
 
 std::string RegionRecorder::to_csv() const {
   std::ostringstream text;
-  text << "iteration,read,read_objects,suppressed,chosen,chosen_objects,read_loss,chosen_loss\n";
+  text << "iteration,read,read_objects,suppressed,chosen,chosen_objects,read_loss,"
+          "suppressed_loss,chosen_loss\n";
   for (const RegionRecord& r : records_)
     text << r.iteration << ',' << r.read << ',' << r.read_objects << ',' << r.suppressed << ','
-         << r.chosen << ',' << r.chosen_objects << ',' << r.read_loss << ',' << r.chosen_loss
-         << '\n';
+         << r.chosen << ',' << r.chosen_objects << ',' << r.read_loss << ',' << r.suppressed_loss
+         << ',' << r.chosen_loss << '\n';
   return text.str();
 }
 

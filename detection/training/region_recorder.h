@@ -16,8 +16,9 @@ struct RegionRecord {
   double read = 0, read_objects = 0;      ///< labelled regions of the batch
   double suppressed = 0;                  ///< that overlapped a harder one (OHEM)
   double chosen = 0, chosen_objects = 0;  ///< that learned
-  /// Mean loss of a region in the read-only pass, over all and over the chosen; 0 without one.
-  double read_loss = 0, chosen_loss = 0;
+  /// Mean loss of a region in the read-only pass, over all, the suppressed and the chosen; 0
+  /// without one.
+  double read_loss = 0, suppressed_loss = 0, chosen_loss = 0;
 
   /// Background regions for each object, among those read and those chosen; 0 without objects.
   double read_ratio() const;
@@ -41,7 +42,7 @@ class RegionRecorder {
 
   const std::vector<RegionRecord>& records() const { return records_; }
   /// One line per record: iteration,read,read_objects,suppressed,chosen,chosen_objects,read_loss,
-  /// chosen_loss.
+  /// suppressed_loss,chosen_loss.
   std::string to_csv() const;
 
  private:

@@ -7,6 +7,7 @@
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/report.h"
+#include "core/serialize.h"
 #include "detection/draw.h"
 #include "detection/models/fast_rcnn.h"
 #include "detection/proposals/proposals.h"
@@ -119,7 +120,9 @@ int main(int argc, char** argv) {
     std::printf("AP50 %.3f, whatever the class %s, after %.0f s of training; %.1f ms an image\n",
                 result.evaluation.mean_ap.value_or(0),
                 result.evaluation.class_agnostic.ap_text().c_str(), result.training.seconds, ms);
-    model.fold_target_statistics();  // the model as the published ones are saved
+    model
+        .fold_target_statistics();  // saved as the published models are: offsets need no statistics
+    save_safetensors(out / "model.safetensors", {.tensors = model.state_dict(), .metadata = {}});
 
     Report report("09 Fast R-CNN");
     add_run_sections(report, result, task.val, out);

@@ -31,9 +31,10 @@ struct Run {
 int main(int argc, char** argv) {
   Program program({.name = "11_ohem", .about = "Which regions are worth a step, and who decides."});
   int iterations = 800;
-  std::string only;
+  std::string only = "each";
   program.option("--iterations", iterations, "training steps of two images, for each run", 1);
-  program.option("--only", only, "one of the runs, by its name");
+  program.choice("--only", only, {"each", "sampled", "bg_lo_0", "all", "ohem", "notes", "no_nms"},
+                 "one of the runs; each: all but no_nms");
   return program.run(argc, argv, [&] {
     const bool quick = program.quick();
     if (quick) iterations = 6;
@@ -55,7 +56,7 @@ int main(int argc, char** argv) {
     pick("take 3, then suppress:", {.size = 3, .suppress_first = false});
     pick("take 3:", {.size = 3, .suppress = false});
 
-    // 2. The same task and the same number of steps for every way to choose.
+    // 3. The same task and the same number of steps for every way to choose.
     const RegionTask task(out.parent_path() / "region_task",
                           quick ? RegionTaskOptions::quick() : RegionTaskOptions{});
     std::cout << task.seconds_text() << "\n";
@@ -70,7 +71,7 @@ int main(int argc, char** argv) {
     std::vector<Picture> pictures;
     std::string table;
     for (const Run& run : runs) {
-      if (only.empty() ? run.name == std::string("no_nms") : only != run.name) continue;
+      if (only == "each" ? run.name == std::string("no_nms") : only != run.name) continue;
       manual_seed(program.seed());
       const auto backbone = task.backbone();
       backbone->freeze_through("conv1_2");
@@ -128,7 +129,7 @@ int main(int argc, char** argv) {
       losses.push_back(std::move(loss));
       write_file_atomically(out / concat(run.name, ".csv"), recorder.to_csv());
 
-      // 5. One step, region by region, through the eyes of the network that was trained by it.
+      // 2. One step, region by region, through the eyes of the network that was trained by it.
       if (run.selection != RegionSelection::ohem) continue;
       const std::vector<Sample> two{task.train.get(0), task.train.get(1)};
       Random random(program.seed());

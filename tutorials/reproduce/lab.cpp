@@ -292,7 +292,13 @@ void Lab::describe_task() {
          {"network", "VGG16, 138 million weights",
           "VGG16 of a quarter of the width up to conv4_3, stride 8, fc6 and fc7 of 256"},
          {"training", "40,000 steps of two images", concat(options_.steps, " steps of two images")},
-         {"SVMs", "positives weigh 2 C", "positives weigh 20 C"},
+         {"R-CNN", "windows of 227 px with 16 px of context, all layers learn, rate .001, dropout",
+          "windows of 32 px with 2 px, conv1_1 and conv1_2 stay as they are, rate .01 after a "
+          "warm-up, gradients up to 10, no dropout"},
+         {"SVMs", "positives weigh 2 C; anew after 2,000 hard negatives",
+          "positives weigh 20 C; R-CNN's and Fast R-CNN's anew after 1,000"},
+         {"five scales", "shorter sides of 480 to 1200 px",
+          "the same divided by 600 / 128: 102 to 256 px"},
          {"seeds", "one", concat(options_.seeds)}});
   // What the presets list themselves; Faster R-CNN's without what it has from Fast R-CNN's.
   const std::vector<std::string> fast =
@@ -303,8 +309,8 @@ void Lab::describe_task() {
       faster, [&](const std::string& line) { return std::ranges::find(fast, line) != fast.end(); });
   list("Fast R-CNN, what departs from the published model L and its training:", fast);
   list("Faster R-CNN, what does besides:", faster);
-  list("SPPnet with one scale:",
-       departures(our_spp_net(options_, false), spp_net_preset("L", kSceneClasses)));
+  list("SPPnet (with one scale it takes scenes as they are):",
+       departures(our_spp_net(options_, true), spp_net_preset("L", kSceneClasses)));
   paragraph(
       "`mobilenet`, `focal` and `single_shot` have tasks of their own: "
       "tutorials/reproduce/README.md.");

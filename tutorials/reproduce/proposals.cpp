@@ -130,7 +130,7 @@ void reproduce_proposals(Lab& lab) {
     std::vector<Tensor> windows;
     for (std::int64_t i = 0; i < lab.task().val_scenes.size(); ++i)
       windows.push_back(grid_proposals(
-          128, 128, {.sides_px = {20, 32, 50}, .seed = static_cast<std::uint64_t>(i)}));
+          128, 128, {.sides_px = {20, 32, 48}, .seed = static_cast<std::uint64_t>(i)}));
     return Result{{}, {{"recall", recall_curve(windows, lab.task().val_scenes)}}};
   });
   const auto mean_curve = [](const std::vector<Result>& runs) {
