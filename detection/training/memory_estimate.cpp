@@ -12,8 +12,10 @@ namespace boxgrad::detection {
 
 namespace {
 
-/// The second step finds what the first one freed in pieces, some too small for it.
+/// The second step finds what the first one freed in pieces, some too small for it; and so do later
+/// ones, up to this factor.
 constexpr int kTimes = 2;
+constexpr double kPieces = 1.15;
 
 /// The largest of a few photos, so that the estimate is not that of a small one.
 Sample largest_photo(const Dataset& train, const Preparation& preparation) {
@@ -85,7 +87,7 @@ MemoryEstimate estimate_memory(const DetectorSpec& spec, const Dataset& train,
       most = std::max({most, tensors, before > 0 ? grown : 0});
     }
     release_free_memory();
-    return most;
+    return static_cast<std::int64_t>(kPieces * static_cast<double>(most));
   };
   estimate.step = bytes_of(batch_size, true);
   if (look_photos > 0) estimate.look = bytes_of(look_photos, false);
