@@ -36,7 +36,7 @@ AlternatingOptions toy_alternating() {
   options.model.fast_rcnn.sampling.size = 16;
   options.sgd = {
       .rate = 0.02, .momentum = 0.9, .groups = {{.pattern = ".*[.]bias", .rate = 2, .decay = 0}}};
-  options.training.batch_size = 2;
+  options.images = {2, 2, 2, 2};
   options.training.clip_norm = 10;
   options.training.checkpoint_every = 0;
   options.iterations = {200, 200, 200, 60};

@@ -34,8 +34,8 @@ TEST_CASE("RegionProposalNetwork: the loss by hand", "[rpn]") {
   RpnOptions options = one_anchor_a_cell();
   options.box_weight = 3;
   RegionProposalNetwork rpn(2, options);
-  // The first anchor lies on the truth, the last has an IoU of 1/3 with the other: but is
-  // the best it has.
+  // The first anchor lies on the truth, the last has an IoU of 1/3 with the other, and is
+  // the best that it has.
   const std::vector<Target> targets{
       {.boxes = Tensor({2, 4}, {0, 0, 8, 8, 12, 8, 20, 16}), .labels = {1, 1}}};
   RegionProposalNetwork::Output output{Tensor({1, 4}, {2, -1, 0, 1}), Tensor({1, 4, 4}),

@@ -66,18 +66,47 @@ double resident_megabytes() {
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
 }
 
+std::int64_t soak_steps(std::int64_t otherwise) {
+  const char* text = std::getenv("BOXGRAD_SOAK_STEPS");
+  return text == nullptr ? otherwise : std::max(100, std::atoi(text));
+}
+
+/// Only a long run says something of the heap.
+bool is_long() { return std::getenv("BOXGRAD_SOAK_STEPS") != nullptr; }
+
+/// What memory was at 10 % of the steps, and its course.
+struct Course {
+  std::int64_t steps;
+  double early = 0;
+  std::int64_t tensors_early = 0;
+  std::string tenths = {};
+
+  void after(std::int64_t done) {
+    if (done == steps / 10) {
+      early = resident_megabytes();
+      tensors_early = tensor_bytes();
+    }
+    if (done % (steps / 10) == 0) tenths += concat(" ", resident_megabytes());
+  }
+
+  /// What tensors hold must be what it was, but for the batches that wait and for working memory
+  /// that had not met its largest batch. A few thousand steps are too few to judge the heap by, and
+  /// a sanitizer keeps freed memory on purpose.
+  void check_kept(double late) const {
+    CHECK(tensor_bytes() < tensors_early + (1 << 20));
+    if (is_long()) CHECK(late < early * 1.01 + 0.5);  // the batches that wait, and pages
+  }
+};
+
 }  // namespace
 
 TEST_CASE("memory does not grow with the steps", "[survive][soak]") {
-  const char* text = std::getenv("BOXGRAD_SOAK_STEPS");
-  const std::int64_t steps = text == nullptr ? 2000 : std::max(100, std::atoi(text));
+  const std::int64_t steps = soak_steps(2000);
   const Varying data;
   const auto model = make_toy();
   nn::AdamW optimizer(*model, {.rate = 0.001});
   const Stopwatch watch;
-  double early = 0;
-  std::int64_t tensors_early = 0;
-  std::string course;
+  Course course{.steps = steps};
   std::int64_t done = 0, images = 0, boxes = 0;
   // Batches of 1, 2, 3 and 4 images in turn, each kind made in the background.
   std::vector<std::unique_ptr<Loader>> loaders;
@@ -97,37 +126,26 @@ TEST_CASE("memory does not grow with the steps", "[survive][soak]") {
     ++done;
     images += batch.size();
     for (const Target& target : batch.targets) boxes += target.boxes.size(0);
-    if (done == steps / 10) {
-      early = resident_megabytes();
-      tensors_early = tensor_bytes();
-    }
-    if (done % (steps / 10) == 0) course += concat(" ", resident_megabytes());
+    course.after(done);
   }
   const double late = resident_megabytes();
-  if (text != nullptr) {
+  if (is_long()) {
     std::cout << done << " steps, " << images << " images, " << boxes << " boxes in "
-              << watch.seconds() << " s: resident memory " << early << " MB at 10 %, " << late
-              << " MB at 100 % (" << 100 * (late / early - 1) << " %)\nat each tenth:" << course
-              << " MB\n";
+              << watch.seconds() << " s: resident memory " << course.early << " MB at 10 %, "
+              << late << " MB at 100 % (" << 100 * (late / course.early - 1)
+              << " %)\nat each tenth:" << course.tenths << " MB\n";
   }
-  // What tensors hold must be what it was, but for the batches that wait and for working memory
-  // that had not met its largest batch. A few thousand steps are too few to judge the heap by, and
-  // a sanitizer keeps freed memory on purpose.
-  CHECK(tensor_bytes() < tensors_early + (1 << 20));
-  if (text != nullptr) CHECK(late < early * 1.01 + 0.5);  // the batches that wait, and pages
+  course.check_kept(late);
 }
 
 TEST_CASE("a trainer's memory does not grow: validation, checkpoints, log", "[survive][soak]") {
-  const char* text = std::getenv("BOXGRAD_SOAK_STEPS");
-  const std::int64_t steps = text == nullptr ? 1000 : std::max(100, std::atoi(text));
+  const std::int64_t steps = soak_steps(1000);
   const fs::path out = memory_folder("soak");
   const Varying data;
   const auto model = make_toy();
   nn::AdamW optimizer(*model, {.rate = 0.001});
   const Stopwatch watch;
-  double early = 0;
-  std::int64_t tensors_early = 0;
-  std::string course;
+  Course course{.steps = steps};
   TrainerOptions options{.iterations = steps,
                          .batch_size = 2,
                          .seed = 3,
@@ -137,20 +155,13 @@ TEST_CASE("a trainer's memory does not grow: validation, checkpoints, log", "[su
                          .validation_images = 50,
                          .checkpoint_every = steps / 50,
                          .out = out};
-  options.on_step = [&](std::int64_t done, const DetectorLoss&) {
-    if (done == steps / 10) {
-      early = resident_megabytes();
-      tensors_early = tensor_bytes();
-    }
-    if (done % (steps / 10) == 0) course += concat(" ", resident_megabytes());
-  };
+  options.on_step = [&](std::int64_t done, const DetectorLoss&) { course.after(done); };
   train(*model, optimizer, data, {}, {.batch = {.multiple_px = 4}}, options, &data);
   const double late = resident_megabytes();
-  if (text != nullptr)
+  if (is_long())
     std::cout << steps << " steps of a trainer in " << watch.seconds()
-              << " s: resident memory at each tenth:" << course << " MB, at the end " << late
+              << " s: resident memory at each tenth:" << course.tenths << " MB, at the end " << late
               << " MB\n";
-  CHECK(tensor_bytes() < tensors_early + (1 << 20));
-  if (text != nullptr) CHECK(late < early * 1.01 + 0.5);
+  course.check_kept(late);
   fs::remove_all(out);
 }

@@ -16,8 +16,8 @@ namespace boxgrad::detection {
 struct AlternatingOptions {
   FasterRcnnOptions model = {};
   nn::SGDOptions sgd = {};
-  /// Of each step. Its iterations and images are those below; with `out`, step k writes into out/step_k. A
-  /// half-done scheme is not resumed, and its length is given in steps.
+  /// Of each step. Its iterations and images are those below; with `out`, step k writes into
+  /// out/step_k. A half-done scheme is not resumed, and its length is given in steps.
   TrainerOptions training = {};
   std::array<std::int64_t, 4> iterations{80000, 40000, 80000, 40000};
   std::array<std::int64_t, 4> images{1, 2, 1, 2};  ///< at a time, instead of training.batch_size

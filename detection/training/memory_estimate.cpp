@@ -1,7 +1,6 @@
 #include "detection/training/memory_estimate.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "core/check.h"

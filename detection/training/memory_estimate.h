@@ -22,7 +22,7 @@ struct MemoryEstimate {
 };
 
 /// Measured, not guessed: a batch of the largest of a few photos goes through a network of the
-/// spec's kind, forwards and backwards, twice, and once more as in a look at the validation photos.
+/// spec's kind, forwards and backwards, and as many as a look takes forwards alone, twice each.
 /// What counts is by how much the process grew, as malloc keeps what is freed; where the system does
 /// not say, the bytes of tensors. The network is thrown away, and default_random() is as before.
 ///

@@ -36,7 +36,7 @@ struct TrainerOptions {
   /// Looks at the validation set, if there is one: spread evenly over the run, the last at its end.
   std::int64_t validations = 1;
   std::int64_t validation_images = -1;  ///< of such a look; -1: all
-  std::int64_t validation_batch = 8;    ///< images at a time: more are no faster, and take memory
+  std::int64_t validation_batch = 8;    ///< images at a time: a look takes memory for each
   std::int64_t checkpoint_every = 500;  ///< steps; 0: only at the end
   /// If > 0: also when so many seconds have passed since the last one. When a checkpoint is written
   /// changes nothing of a run's numbers.

@@ -120,8 +120,8 @@ int main(int argc, char** argv) {
     std::printf("AP50 %.3f, whatever the class %s, after %.0f s of training; %.1f ms an image\n",
                 result.evaluation.mean_ap.value_or(0),
                 result.evaluation.class_agnostic.ap_text().c_str(), result.training.seconds, ms);
-    model
-        .fold_target_statistics();  // saved as the published models are: offsets need no statistics
+    // Saved as the published models are: offsets need no statistics.
+    model.fold_target_statistics();
     save_safetensors(out / "model.safetensors", {.tensors = model.state_dict(), .metadata = {}});
 
     Report report("09 Fast R-CNN");

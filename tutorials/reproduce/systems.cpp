@@ -16,7 +16,7 @@ namespace {
 /// Of the scenes' pixels, which are not normalised: what R-CNN puts around windows at the edge.
 constexpr Scalar kSceneMean = Scalar(0.35);
 
-/// What a system is trained on: what fits into a minute.
+/// What a system is trained on: what fits into about a minute.
 struct Amount {
   std::int64_t steps;       ///< of fine-tuning, 128 regions each
   std::int64_t batch;       ///< images of a step
@@ -216,7 +216,8 @@ void reproduce_systems(Lab& lab) {
              "s of training", "MB", "ms of proposals", "ms of detection"},
             rows);
   lab.paragraph(
-      "The amounts of training are what fits into a minute, and are not equal: \"images seen\" is "
+      "The amounts of training are what fits into about a minute, and are not equal: \"images "
+      "seen\" is "
       "what the network has had before any SVMs, repeated images counted; a step has 128 regions, "
       "or all anchors of its images. The last two rows have twice the images of Fast and Faster "
       "R-CNN; claims compare the rows above, with as many. "
