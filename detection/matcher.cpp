@@ -128,6 +128,13 @@ Matches ssd_match(const Tensor& iou, Scalar threshold) {
   return matches;
 }
 
+void ignore_flagged(std::vector<std::int64_t>& truth, const std::vector<bool>& flagged) {
+  for (std::int64_t& g : truth)
+    if (g >= 0 && static_cast<std::size_t>(g) < flagged.size() &&
+        flagged[static_cast<std::size_t>(g)])
+      g = kIgnored;
+}
+
 std::vector<std::int64_t> anchor_labels(const Matches& matches,
                                         const std::vector<std::int64_t>& truth_labels) {
   std::vector<std::int64_t> labels;

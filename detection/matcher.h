@@ -63,6 +63,14 @@ class Matcher {
 /// Liu et al., "SSD", section 2.2, "Matching strategy".
 Matches ssd_match(const Tensor& iou, Scalar threshold = Scalar(0.5));
 
+/// Makes anchors that are to predict a flagged truth kIgnored: nothing is asked of them, neither the
+/// object nor background. Which truths are flagged is up to the detector: difficult ones, or only
+/// crowds. The match as such stands: a flagged truth keeps its anchors from predicting another one.
+///
+/// truth    Matches::truth, changed in place
+/// flagged  [G], or empty, or shorter: truths beyond its end are not flagged
+void ignore_flagged(std::vector<std::int64_t>& truth, const std::vector<bool>& flagged);
+
 /// The class of every anchor for cross entropy: the matched truth's label, 0 for background, -1
 /// (the losses' ignore_index) for an ignored anchor. [A]
 std::vector<std::int64_t> anchor_labels(const Matches& matches,

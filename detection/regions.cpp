@@ -49,17 +49,19 @@ Regions label_regions(const Tensor& proposals, const Target& target, const Regio
       const Scalar value = overlaps[static_cast<std::size_t>(g * count + p)];
       if (value > largest) largest = value, best = g;
     }
-    const auto index = static_cast<std::size_t>(std::max<std::int64_t>(best, 0));
-    const bool difficult = best >= 0 && index < target.difficult.size() && target.difficult[index];
-    std::int64_t truth = kIgnored, label = -1;
-    if (largest >= options.positive && !difficult)
-      truth = best, label = target.labels[index];
+    std::int64_t truth = kIgnored;
+    if (largest >= options.positive)
+      truth = best;
     else if (largest >= options.negative_low && largest < options.negative_high)
-      truth = kUnmatched, label = 0;
+      truth = kUnmatched;
     result.truth.push_back(truth);
-    result.labels.push_back(label);
     result.iou.push_back(largest);
   }
+  ignore_flagged(result.truth, target.difficult);
+  for (const std::int64_t g : result.truth)
+    result.labels.push_back(g >= 0            ? target.labels[static_cast<std::size_t>(g)]
+                            : g == kUnmatched ? 0
+                                              : -1);
   return result;
 }
 

@@ -12,7 +12,9 @@ namespace boxgrad::detection {
 struct Target {
   Tensor boxes = Tensor({0, 4});          ///< [G, 4]
   std::vector<std::int64_t> labels = {};  ///< [G], 1..num_classes
-  std::vector<bool> difficult = {};       ///< [G], VOC's flag: neither asked for nor counted wrong
+  /// [G], VOC's flag: measuring neither asks for it nor counts it wrong. Whether it teaches is up to
+  /// the detector: in SSD it does (SsdOptions::learn_difficult), in the others it does not.
+  std::vector<bool> difficult = {};
 
   // COCO's. Either may be empty, as in all other datasets.
   std::vector<bool> crowd = {};    ///< [G], a group that was not taken apart; difficult, too

@@ -161,6 +161,39 @@ TEST_CASE("Ssd::loss by hand: images without objects", "[ssd][loss]") {
   check_loss(asked, 4 * kSmallWrong, 0);
 }
 
+TEST_CASE("Ssd::loss by hand: a crowd takes no part, a difficult object only if it may not teach",
+          "[ssd][loss]") {
+  // Of image 1 the first truth, which is anchor 0: without it N is 2, anchor 0 is in neither sum,
+  // and no other anchor is asked about it (anchor 1 overlaps with it by 1/4).
+  const double without = (3 * kLarge + kSmallRight + 3 * kSmallWrong) / 2,
+               with = (4 * kLarge + kSmallRight + 3 * kSmallWrong) / 3;
+  Batch difficult = two_images();
+  difficult.targets[1].difficult = {true, false};
+  Batch crowd = difficult;
+  crowd.targets[1].crowd = {true, false};
+  Random random(1);
+  check_loss(four_anchor_ssd({})->loss(difficult, random), with, 2.3125 / 3);
+  for (const auto& [batch, learn_difficult] :
+       {std::pair(crowd, true), std::pair(crowd, false), std::pair(difficult, false)}) {
+    INFO("learn_difficult " << learn_difficult);
+    const auto model = four_anchor_ssd({.learn_difficult = learn_difficult});
+    const DetectorLoss loss = model->loss(batch, random);
+    CHECK(loss.positives == 2);
+    CHECK(loss.negatives == 5);
+    check_loss(loss, without, (2.3125 - .625) / 2);
+    CHECK(model->last_assignment()[1].matches.truth ==
+          std::vector<std::int64_t>{kIgnored, kUnmatched, kUnmatched, 1});
+    // Neither sampling takes what is ignored: all seven others, and the minibatch.
+    const auto mean = four_anchor_ssd(
+        {.sampling = AnchorSampling::mean, .learn_difficult = learn_difficult});
+    check_loss(mean->loss(batch, random), without * 2 / 7, (2.3125 - .625) / 2);
+    const auto notes = four_anchor_ssd(
+        {.sampling = AnchorSampling::notes, .learn_difficult = learn_difficult});
+    CHECK(notes->loss(batch, random).positives == 2);
+    CHECK(notes->last_assignment()[1].matches.truth[0] == kIgnored);
+  }
+}
+
 TEST_CASE("Ssd::loss by hand: six anchors, from matching to the sum", "[ssd][loss]") {
   // Quarters of a 100 x 100 image, all of it, and its middle; a map tells its cells apart, so that
   // filters give every anchor logits of its own.

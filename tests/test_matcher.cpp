@@ -157,6 +157,16 @@ TEST_CASE("anchor_labels: class, 0 for background, -1 for ignored", "[matcher]")
   CHECK(anchor_labels(matches, {7, 3}) == Indices{3, 0, -1, 7});
 }
 
+TEST_CASE("ignore_flagged: anchors of flagged truths are asked nothing", "[matcher]") {
+  const Indices matched{1, kUnmatched, kIgnored, 0, 1, 2};
+  Indices truth = matched;
+  ignore_flagged(truth, {false, true});  // says nothing of truth 2
+  CHECK(truth == Indices{kIgnored, kUnmatched, kIgnored, 0, kIgnored, 2});
+  truth = matched;
+  ignore_flagged(truth, {});
+  CHECK(truth == matched);
+}
+
 TEST_CASE("matchers explain what is wrong", "[matcher][errors]") {
   CHECK_THROWS_WITH(Matcher({.3, .7, true}),
                     "Matcher: thresholds must satisfy 0 <= negative <= positive, got negative 0.7, "

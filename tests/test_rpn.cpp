@@ -105,6 +105,15 @@ TEST_CASE("RegionProposalNetwork: between the two thresholds nobody learns", "[r
   CHECK(truth == std::vector<std::int64_t>{0, 1, kUnmatched, kIgnored});
   CHECK(asked.positives == 2);
   CHECK(asked.negatives == 1);
+
+  // The same, difficult: its anchor is asked nothing, and is no background either.
+  std::vector<Target> difficult = better;
+  difficult[0].difficult = {false, true};
+  const auto quiet = rpn.loss(output, difficult, infos, random);
+  CHECK(rpn.last_assignment()[0].matches.truth ==
+        std::vector<std::int64_t>{0, kIgnored, kUnmatched, kIgnored});
+  CHECK(quiet.positives == 1);
+  CHECK(quiet.negatives == 1);
 }
 
 TEST_CASE("RegionProposalNetwork: the best, decoded, clipped, large enough, suppressed", "[rpn]") {

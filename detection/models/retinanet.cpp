@@ -134,10 +134,7 @@ DetectorLoss RetinaNet::loss(const Batch& batch, Random&) {
     const auto i = static_cast<std::size_t>(image);
     const Target& target = batch.targets[i];
     Matches& matches = assignment_[i].matches = matcher(box_iou(target.boxes, anchors));
-    for (std::int64_t& truth : matches.truth)  // nothing is asked about difficult objects
-      if (truth >= 0 && static_cast<std::size_t>(truth) < target.difficult.size() &&
-          target.difficult[static_cast<std::size_t>(truth)])
-        truth = kIgnored;
+    ignore_flagged(matches.truth, target.difficult);
     std::ranges::copy(anchor_labels(matches, target.labels), labels.begin() + image * num_anchors);
   });
 

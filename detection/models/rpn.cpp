@@ -65,18 +65,15 @@ RegionProposalNetwork::Loss RegionProposalNetwork::loss(const Output& output,
       else
         assignment_[i].crossing.push_back(a);
     }
-    const Matches found =
+    Matches found =
         matcher(box_iou(targets[i].boxes, index_select(output.anchors, 0, inside)));
+    ignore_flagged(found.truth, targets[i].difficult);
     Matches& matches = assignment_[i].matches;
     matches.truth.assign(static_cast<std::size_t>(num_anchors), kIgnored);
     matches.iou.assign(static_cast<std::size_t>(num_anchors), 0);
     matches.unmatched_truths = found.unmatched_truths;
     for (std::size_t k = 0; k < inside.size(); ++k) {
-      std::int64_t truth = found.truth[k];
-      const auto t = static_cast<std::size_t>(std::max<std::int64_t>(truth, 0));
-      if (truth >= 0 && t < targets[i].difficult.size() && targets[i].difficult[t])
-        truth = kIgnored;
-      matches.truth[static_cast<std::size_t>(inside[k])] = truth;
+      matches.truth[static_cast<std::size_t>(inside[k])] = found.truth[k];
       matches.iou[static_cast<std::size_t>(inside[k])] = found.iou[k];
     }
     Random image_random(seed, static_cast<std::uint64_t>(image));

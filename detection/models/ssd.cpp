@@ -97,13 +97,17 @@ AnchorAssignment Ssd::assign(const Target& target, std::span<const Scalar> losse
                              Random& random) const {
   AnchorAssignment result;
   const Tensor iou = box_iou(target.boxes, anchors_);
+  // Crowds are flagged difficult as well.
+  const std::vector<bool>& silent = options_.learn_difficult ? target.crowd : target.difficult;
   if (options_.sampling == AnchorSampling::notes) {
     const Matcher matcher({.positive = Scalar(0.6), .negative = Scalar(0.4)});
     result.matches = matcher(iou);
+    ignore_flagged(result.matches.truth, silent);
     result.selection = sample_minibatch(result.matches.truth, losses, random, options_.minibatch);
     return result;
   }
   result.matches = ssd_match(iou, options_.match_iou);
+  ignore_flagged(result.matches.truth, silent);
   MiningOptions mining = options_.mining;
   if (options_.sampling == AnchorSampling::all || options_.sampling == AnchorSampling::mean)
     mining.min_negatives = anchors_.size(0);  // every negative is among the hardest A

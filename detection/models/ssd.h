@@ -41,6 +41,10 @@ struct SsdOptions {
 
   AnchorSampling sampling = AnchorSampling::ssd;
   Scalar match_iou = Scalar(0.5);
+  /// VOC's difficult objects teach like the others, as in the authors' ssd_pascal.py
+  /// (use_difficult_gt). false: an anchor that is matched to one takes no part, as in RetinaNet and
+  /// the two-stage detectors here. COCO's crowds never teach: their boxes are of no object.
+  bool learn_difficult = true;
   MiningOptions mining = {};
   MinibatchOptions minibatch = {};
   BoxLoss box_loss = BoxLoss::smooth_l1;
