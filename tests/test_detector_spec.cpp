@@ -165,8 +165,10 @@ TEST_CASE("weights travel with what they mean", "[detector_spec][trained_detecto
 
   // Other weights start from it: all but the heads, which have another class.
   const auto next = make_detector(wider);
-  const std::string taken = fill_from_weights(*next, file);
-  CHECK_THAT(taken, Catch::Contains(" tensors from "));
+  const FilledWeights taken = fill_from_weights(*next, file);
+  CHECK_THAT(taken.told, Catch::Contains(" tensors from "));
+  CHECK_FALSE(taken.missing.empty());
+  for (const std::string& name : taken.missing) CHECK_THAT(name, Catch::StartsWith("class_head"));
   CHECK(next->find("backbone")->state_dict()[0].second.to_vector() ==
         back.detector->find("backbone")->state_dict()[0].second.to_vector());
   save_safetensors(other, {{{"nothing", Tensor({1})}}, {}});

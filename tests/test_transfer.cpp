@@ -12,6 +12,7 @@
 #include "detection/models/face_trunk.h"
 #include "detection/training/photo_recipe.h"
 #include "detection/training/ssd_recipe.h"
+#include "detection/training/trained_detector.h"
 #include "layers/batch_norm.h"
 #include "tests/bright_boxes.h"
 #include "tests/catch.h"
@@ -184,6 +185,42 @@ TEST_CASE("the command's steps from a package: describe, start, train", "[transf
     train_on_photos(*model, recipe, spec, kSquares, nullptr, 1, {}, false);
     check_moves(before, numbers_of(*model), trunk);
   }
+}
+
+TEST_CASE("a run whose trunk ends too early is no start; one that goes further is", "[transfer]") {
+  const ScratchFolder folder("transfer_runs");
+  // Squares of 20 to 30 px sit on block5; seen at 64 px of 80, these have sides of 43 px.
+  const BrightBoxes large({{56, 52}, {50, 62}, {58, 52}, {50, 64}});
+  PhotoRecipe recipe = PhotoRecipe::of("ssd-mobilenet");
+  recipe.settings = two_steps(Trunk::tuned);
+  std::get<SsdRecipe>(recipe.settings).pretrained.clear();
+  const auto saved = [&](const BrightBoxes& photos, const char* name) {
+    manual_seed(1);
+    const DetectorSpec spec = describe(recipe, photos);
+    const auto file = folder.path() / name;
+    save_trained(file, *make_detector(spec), spec);
+    return std::pair(file, spec.maps);
+  };
+  const auto [shallow, first_maps] = saved(kSquares, "shallow.safetensors");
+  const auto [deep, deep_maps] = saved(large, "deep.safetensors");
+  REQUIRE(first_maps == std::vector<std::string>{"block5"});
+  REQUIRE(deep_maps == std::vector<std::string>{"block11"});
+  const auto start_from = [&](const std::filesystem::path& file, const BrightBoxes& photos) {
+    recipe.pretrained = file;
+    const DetectorSpec spec = describe(recipe, photos);
+    const auto model = make_detector(spec);
+    const std::string told = start(*model, recipe, spec, photos);
+    for (const auto& [name, tensor] : model->parameters()) {
+      INFO(name);
+      CHECK(tensor.requires_grad() == !of_norm(name));
+    }
+    return told;
+  };
+  CHECK_THROWS_WITH(start_from(shallow, large),
+                    Catch::StartsWith("--pretrained: " + shallow.string()) &&
+                        Catch::Contains("ends before block11") && Catch::Contains("make faces"));
+  CHECK_THAT(start_from(deep, kSquares), Catch::Contains(" tensors from " + deep.string()));
+  CHECK_THAT(start_from(deep, large), Catch::Contains(" tensors from " + deep.string()));
 }
 
 TEST_CASE("settle_trunk freezes a package's trunk alone", "[transfer]") {

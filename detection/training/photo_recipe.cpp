@@ -48,6 +48,17 @@ DetectorSpec describe_with(const DenseRecipe& r, const Dataset& train, const Pre
   return describe_dense_detector(r, train, p);
 }
 
+/// settle() and the trunk's rate take all of the trunk for pretrained. Layers that the weights do not
+/// have would stay nearly as they were drawn, behind batch norm that never looked at a picture.
+void check_whole_trunk(const FilledWeights& filled, const std::filesystem::path& weights,
+                       const DetectorSpec& spec) {
+  for (const std::string& name : filled.missing)
+    check(!name.starts_with("backbone."), "--pretrained: ", weights.string(),
+          ": its trunk ends before ", spec.maps.back(), ", which the boxes in these photos need (",
+          name, " is missing); start from the package of make faces, whose trunk is whole, from a ",
+          "run on photos with boxes as large, or without --pretrained");
+}
+
 }  // namespace
 
 PhotoRecipe PhotoRecipe::of(const std::string& model) {
@@ -128,7 +139,10 @@ std::string start(Detector& detector, const PhotoRecipe& recipe, const DetectorS
   std::string told;
   const std::filesystem::path weights = own_weights(recipe.pretrained);
   if (!weights.empty()) {
-    told = fill_from_weights(detector, weights);
+    const FilledWeights filled = fill_from_weights(detector, weights);
+    if (std::holds_alternative<SsdRecipe>(recipe.settings))
+      check_whole_trunk(filled, weights, spec);
+    told = filled.told;
   } else if (!recipe.pretrained.empty()) {
     fill_from_face_trunk(*detector.find("backbone"), recipe.pretrained);
     told = concat("the trunk of ", recipe.pretrained.string());

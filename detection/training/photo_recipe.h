@@ -58,7 +58,9 @@ DetectorSpec describe(const PhotoRecipe& recipe, const Dataset& train);
 /// Fills what does not start from random weights, and freezes what the recipe wants frozen.
 /// `train` has proposals where the model needs them. Returns a line for people that says what was
 /// taken; "" for random weights.
-/// Throws std::invalid_argument when the weights are of another model, or nothing of them fits.
+/// Throws std::invalid_argument when the weights are of another model, when nothing of them fits,
+/// and for a run of ssd-mobilenet whose trunk ends before the last map that these photos need: the
+/// recipe freezes and slows a pretrained trunk as a whole, which random layers would not survive.
 std::string start(Detector& detector, const PhotoRecipe& recipe, const DetectorSpec& spec,
                   const Dataset& train);
 

@@ -57,7 +57,7 @@ TrainedDetector load_trained(const std::filesystem::path& file) {
   return trained;
 }
 
-std::string fill_from_weights(Detector& detector, const std::filesystem::path& file) {
+FilledWeights fill_from_weights(Detector& detector, const std::filesystem::path& file) {
   const TensorFile content = load_safetensors(file);
   std::map<std::string, Shape> places;
   for (const auto& [name, tensor] : detector.state_dict()) places.emplace(name, tensor.shape());
@@ -70,7 +70,12 @@ std::string fill_from_weights(Detector& detector, const std::filesystem::path& f
   check(!fitting.empty(), file.string(),
         ": no tensor has the name and shape of one of this network's");
   detector.load_partial(fitting);
-  return concat(fitting.size(), " of ", places.size(), " tensors from ", file.string());
+  const std::size_t all = places.size();
+  for (const auto& [name, tensor] : fitting) places.erase(name);
+  FilledWeights result{
+      .told = concat(fitting.size(), " of ", all, " tensors from ", file.string()), .missing = {}};
+  for (const auto& [name, shape] : places) result.missing.push_back(name);
+  return result;
 }
 
 Detections detect_in_photo(TrainedDetector& trained, const Image& photo, const std::string& name) {

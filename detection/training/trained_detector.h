@@ -33,10 +33,15 @@ DetectorSpec spec_of_weights(const std::filesystem::path& file);
 /// the network that the spec describes.
 TrainedDetector load_trained(const std::filesystem::path& file);
 
-/// Copies from a file of weights what has a place of the same name and shape in the detector, and
-/// says how much that was: "212 of 230 tensors of out/run/model.safetensors".
+/// What fill_from_weights() found and did not find.
+struct FilledWeights {
+  std::string told;                  ///< "212 of 230 tensors from out/run/model.safetensors"
+  std::vector<std::string> missing;  ///< the detector's tensors that stay as they were
+};
+
+/// Copies from a file of weights what has a place of the same name and shape in the detector.
 /// Throws std::invalid_argument when nothing fits.
-std::string fill_from_weights(Detector& detector, const std::filesystem::path& file);
+FilledWeights fill_from_weights(Detector& detector, const std::filesystem::path& file);
 
 /// Objects in one photo, in its own pixels. Proposals are made where the model needs some.
 Detections detect_in_photo(TrainedDetector& trained, const Image& photo, const std::string& name);
