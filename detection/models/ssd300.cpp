@@ -89,12 +89,20 @@ std::vector<AnchorLevel> mobilenet_ssd_levels() {
   return levels;
 }
 
+SsdOptions mobilenet_ssd_options(std::int64_t num_classes) {
+  return {.num_classes = num_classes, .levels = mobilenet_ssd_levels(), .prior = 0};
+}
+
 std::shared_ptr<Ssd> make_mobilenet_ssd(std::int64_t num_classes, double width) {
+  return make_mobilenet_ssd(mobilenet_ssd_options(num_classes), width);
+}
+
+std::shared_ptr<Ssd> make_mobilenet_ssd(const SsdOptions& options, double width) {
   return started(std::make_shared<Ssd>(
       std::make_shared<ExtraMaps>(std::make_shared<MobileNetV1>(MobileNetV1Options{
                                       .width = width, .outputs = {"block11", "block13"}}),
                                   extra_maps(width, false), nn::ConvTail::norm),
-      SsdOptions{.num_classes = num_classes, .levels = mobilenet_ssd_levels(), .prior = 0}));
+      options));
 }
 
 Preparation ssd300_preparation() {

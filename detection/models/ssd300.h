@@ -49,11 +49,17 @@ std::shared_ptr<Ssd> make_ssd300(std::int64_t num_classes, double width = 1);
 /// With other options; `levels` must be of six maps.
 std::shared_ptr<Ssd> make_ssd300(const SsdOptions& options, double width = 1);
 
+/// What MobileNet-SSD is beside its backbone: mobilenet_ssd_levels(), 3x3 heads without a prior, and
+/// the defaults.
+SsdOptions mobilenet_ssd_options(std::int64_t num_classes);
+
 /// MobileNet-SSD at 300 px: MobileNet v1's block11 and block13 and four extra maps with batch norm,
 /// 19, 10, 5, 3, 2 and 1 cells a side, six boxes in every cell: 3,000. Extra layers and heads start
 /// as those of SSD300. A box is an object from an IoU of .5, as in SSD; the port that the boxes are
 /// from takes .45 (SsdOptions::match_iou).
 std::shared_ptr<Ssd> make_mobilenet_ssd(std::int64_t num_classes, double width = 1);
+/// With other options; `levels` must be of six maps.
+std::shared_ptr<Ssd> make_mobilenet_ssd(const SsdOptions& options, double width = 1);
 
 /// Its boxes in pixels of a 300 x 300 image: steps 16 32 64 100 150 300, sides from 60 to 330 in
 /// steps of 45, ratios 2 and 3 on every map, as in the well-known port to PyTorch.
