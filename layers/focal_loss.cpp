@@ -76,8 +76,8 @@ Tensor softmax_focal_loss(const Tensor& logits, const std::vector<std::int64_t>&
     const Scalar q = -std::expm1(ln_p);  // 1 - p, also where p is nearly 1
     const Scalar modulation = gamma == 0 ? 1 : std::pow(q, gamma);
     losses[r] = -alpha * modulation * ln_p;
-    // q^gamma / q * ln p tends to 0 for gamma > 1 and to -1 for gamma = 1 as q does.
-    const Scalar mixed = q > 0 ? modulation / q * p * ln_p : (gamma == 1 ? Scalar(-1) : Scalar(0));
+    // As q goes to 0, ln p is about -q, and q^gamma / q * ln p about -q^gamma: 0 for every gamma > 0.
+    const Scalar mixed = q > 0 ? modulation / q * p * ln_p : Scalar(0);
     factors[r] = alpha * (modulation - gamma * mixed);
   }
   const Scalar scale = options.reduction == Reduction::mean
