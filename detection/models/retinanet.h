@@ -63,6 +63,11 @@ struct RetinaNetOptions {
 /// anchor is positive however low the IoU (matcher.allow_low_quality), as in torchvision; the
 /// paper does not say.
 ///
+/// detect() differs from the paper in one more thing: before suppression the paper takes the best
+/// 1,000 anchors of each level, here it is the best 1,000 of each class over all levels
+/// (postprocess.max_per_class), as in the other detectors. Score floor .05 and suppression at .5 are
+/// the paper's, the best 100 of an image are those of the authors' code.
+///
 /// Lin, Goyal, Girshick, He, Dollár, "Focal loss for dense object detection", ICCV 2017, section 4.
 class RetinaNet : public Detector {
  public:
