@@ -59,6 +59,17 @@ std::vector<MapSize> ssd300_maps() {
   return {{38, 38}, {19, 19}, {10, 10}, {5, 5}, {3, 3}, {1, 1}};
 }
 
+std::vector<AnchorLevel> retinanet_levels() {
+  std::vector<AnchorLevel> levels;
+  for (Scalar stride = 8; stride <= 128; stride *= 2) {
+    std::vector<Scalar> sides;
+    for (const double octave : {0., 1. / 3, 2. / 3})
+      sides.push_back(static_cast<Scalar>(4 * static_cast<double>(stride) * std::exp2(octave)));
+    levels.push_back({ratio_box_sizes(sides, {Scalar(0.5), 1, 2}), stride});
+  }
+  return levels;
+}
+
 AnchorGenerator::AnchorGenerator(std::vector<AnchorLevel> levels) : levels_(std::move(levels)) {
   check(!levels_.empty(), "AnchorGenerator: at least one level is needed");
   for (std::size_t i = 0; i < levels_.size(); ++i) {

@@ -53,6 +53,11 @@ std::vector<Scalar> ssd_scales(int count, Scalar low, Scalar high);
 std::vector<AnchorLevel> ssd300_levels();
 std::vector<MapSize> ssd300_maps();  ///< 38 19 10 5 3 1, squares
 
+/// RetinaNet's five maps, P3 to P7: strides 8 16 32 64 128, and on each the sides 4 strides times
+/// 2^0, 2^(1/3) and 2^(2/3), in ratios (height / width) of 1/2, 1 and 2: from 32 to 813 px, nine boxes
+/// a cell. Lin et al., "Focal loss", section 4, "Anchors".
+std::vector<AnchorLevel> retinanet_levels();
+
 /// Lays anchors over feature maps:
 ///
 ///   centre of the cell in column c, row r = ((c + 0.5) stride, (r + 0.5) stride)

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "detection/anchors.h"
 #include "tests/catch.h"
 
@@ -96,6 +98,25 @@ TEST_CASE("SSD300 has 8732 default boxes, equal to torchvision's", "[anchors]") 
     const std::int64_t i = last_of_level[level];
     CHECK((boxes.at({i, 0}) + boxes.at({i, 2})) / 600 == Approx(centre[level]).epsilon(1e-5));
   }
+}
+
+TEST_CASE("retinanet_levels: five maps, three ratios of three sides in octaves", "[anchors]") {
+  const std::vector<AnchorLevel> levels = retinanet_levels();
+  REQUIRE(levels.size() == 5);
+  for (std::size_t k = 0; k < levels.size(); ++k) {
+    INFO("level " << k);
+    CHECK(levels[k].stride_px == Scalar(8 << k));
+    REQUIRE(levels[k].sizes.size() == 9);
+    // Each ratio's three sides: areas of 32^2 on the first map, four times that from map to map,
+    // times 2^(2/3) from side to side.
+    for (std::size_t i = 0; i < 9; ++i) {
+      const auto [width, height] = levels[k].sizes[i];
+      const double side = (32 << k) * std::exp2(double(i % 3) / 3);
+      CHECK(double(width * height) == Approx(side * side));
+      CHECK(double(height / width) == Approx(i < 3 ? .5 : i < 6 ? 1. : 2.));
+    }
+  }
+  CHECK(double(levels[4].sizes[5].width) == Approx(512 * std::exp2(2. / 3)));  // 812.7 px
 }
 
 TEST_CASE("ssd_box_sizes of the first two maps", "[anchors]") {

@@ -75,21 +75,13 @@ AnchorRecall AnchorRecallCounter::result() const {
 
 std::vector<AnchorPreset> published_anchors() {
   using Rule = PhotoFit::Rule;
-  std::vector<AnchorLevel> pyramid;  // RetinaNet section 4: 32 px on stride 8 to 512 on 128
-  for (int k = 0; k < 5; ++k) {
-    const double base = 32 << k;
-    std::vector<Scalar> sides;
-    for (const double octave : {0., 1. / 3, 2. / 3})
-      sides.push_back(static_cast<Scalar>(base * std::exp2(octave)));
-    pyramid.push_back({ratio_box_sizes(sides, {Scalar(0.5), 1, 2}), static_cast<Scalar>(8 << k)});
-  }
   return {
       {"SSD300 (paper)", {Rule::stretch, 300, 300}, ssd300_levels()},
       {"MobileNet-SSD", {Rule::stretch, 300, 300}, mobilenet_ssd_levels()},
       {"Faster R-CNN (paper)",
        {Rule::shorter, 600, 1000},
        {{ratio_box_sizes({128, 256, 512}, {Scalar(0.5), 1, 2}), 16}}},
-      {"RetinaNet (paper)", {Rule::shorter, 800, 1333}, pyramid},
+      {"RetinaNet (paper)", {Rule::shorter, 800, 1333}, retinanet_levels()},
   };
 }
 
