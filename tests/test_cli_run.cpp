@@ -190,6 +190,47 @@ TEST_CASE("a config without a length means five minutes", "[cli][cli_run]") {
   CHECK(training["iterations"] == 1);
 }
 
+TEST_CASE("the trunk's rate and the trunk's factor are two settings", "[cli][cli_run]") {
+  const CliFolder folder("trunk_rate");
+  const fs::path file = folder.path() / "config.json";
+  const auto read = [&](const std::string& model, const std::string& key,
+                        const std::string& format = "") {
+    write_file_atomically(file, concat("{", format, R"("model": ")", model,
+                                       R"(", "training": {")", key, R"(": 0.5}})"));
+    return read_user_config(file, "").recipe;
+  };
+  CHECK(std::get<SsdRecipe>(read("ssd-mobilenet", "trunk_rate").settings).trunk_rate == 0.5);
+  CHECK(std::get<DenseRecipe>(read("retinanet", "trunk_factor").settings).trunk_factor == 0.5);
+  // A rate under a name that would be a factor, a factor for what has one rate: no setting.
+  for (const auto& [model, key] : {std::pair("retinanet", "trunk_rate"),
+                                   std::pair("ssd-small", "trunk_rate"),
+                                   std::pair("ssd-small", "trunk_factor"),
+                                   std::pair("ssd-mobilenet", "trunk_factor")}) {
+    INFO(model);
+    CHECK_THROWS_WITH(read(model, key), Catch::Contains(concat("there is no setting \"training.",
+                                                               key, "\"; there are ")));
+  }
+  // Runs of format 1 called the factor a rate.
+  const std::string first = R"("format": "boxgrad run 1", )";
+  CHECK(std::get<DenseRecipe>(read("retinanet", "trunk_rate", first).settings).trunk_factor == 0.5);
+  CHECK_NOTHROW(read("ssd-small", "trunk_rate", first));
+  CHECK_THROWS_WITH(read("ssd-small", "rate", R"("format": "boxgrad run 3", )"),
+                    Catch::Contains("\"format\" must be \"boxgrad run 2\""));
+  // Such a run's config, whole.
+  PhotoRecipe recipe = PhotoRecipe::of("retinanet");
+  RunConfig config{.recipe = recipe, .data = "photos", .detector = describe(recipe, kSquares)};
+  save_run_config(file, config);
+  std::string text = read_text_file(file, 1 << 20);
+  for (const auto& [now, before] :
+       {std::pair<std::string, std::string>("boxgrad run 2", "boxgrad run 1"),
+        std::pair<std::string, std::string>("\"trunk_factor\": 5.0", "\"trunk_rate\": 3.0")}) {
+    REQUIRE(text.find(now) != std::string::npos);
+    text.replace(text.find(now), now.size(), before);
+  }
+  write_file_atomically(file, text);
+  CHECK(std::get<DenseRecipe>(load_run_config(file).recipe.settings).trunk_factor == 3);
+}
+
 TEST_CASE("photos annotated like COCO give the same run as like VOC", "[cli][cli_run]") {
   const CliFolder folder("coco");
   write_photos(folder.path() / "voc", 12, true);

@@ -116,7 +116,7 @@ TEST_CASE("the dense recipes put anchors on the maps that fit them", "[detector_
                     Catch::Contains("must be a multiple of 3"));
   recipe = {.rate = 0};
   CHECK_THROWS_WITH(describe_dense_detector(recipe, kSquares, preparation),
-                    Catch::Contains("rate and trunk_rate must be > 0"));
+                    Catch::Contains("rate and trunk_factor must be > 0"));
 }
 
 TEST_CASE("dense detectors train: the same bits for the same seed", "[detector_spec]") {

@@ -23,8 +23,8 @@ constexpr std::array kDenseMaps{DenseMap{"stage3", 8, 40}, DenseMap{"stage4", 16
                                 DenseMap{"stage5", 32, 1e9}};
 
 void check_recipe(const DenseRecipe& r) {
-  check(r.rate > 0 && r.trunk_rate > 0, "DenseRecipe: rate and trunk_rate must be > 0, got ",
-        r.rate, " and ", r.trunk_rate);
+  check(r.rate > 0 && r.trunk_factor > 0, "DenseRecipe: rate and trunk_factor must be > 0, got ",
+        r.rate, " and ", r.trunk_factor);
   check(r.crop_chance >= 0 && r.crop_chance <= 1,
         "DenseRecipe: crop_chance must be in [0, 1], got ", r.crop_chance);
   check(!r.focal || (r.anchor_sides >= 3 && r.anchor_sides % 3 == 0),
@@ -91,8 +91,8 @@ TrainingSummary train_dense_detector(Detector& detector, const DenseRecipe& reci
       .rate = recipe.rate, .beta2 = 0.99, .weight_decay = recipe.weight_decay, .groups = {}};
   if (recipe.focal)
     adam.groups = {
-        {.pattern = "backbone[.]body[.].*[.]bias", .rate = recipe.trunk_rate, .decay = 0},
-        {.pattern = "backbone[.]body[.].*", .rate = recipe.trunk_rate}};
+        {.pattern = "backbone[.]body[.].*[.]bias", .rate = recipe.trunk_factor, .decay = 0},
+        {.pattern = "backbone[.]body[.].*", .rate = recipe.trunk_factor}};
   adam.groups.push_back({.pattern = ".*[.]bias", .decay = 0});
   nn::AdamW optimizer(detector, adam);
   TrainerOptions options = trainer_options(recipe, train_set.size(), out, resume, on_validation);

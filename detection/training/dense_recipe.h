@@ -35,8 +35,8 @@ struct DenseRecipe {
   std::int64_t iterations = 1000;  ///< steps of batch_size images
   double minutes = 0;              ///< if > 0: so long instead, see TrainerOptions
   std::int64_t batch_size = 8;
-  double rate = 0.01;     ///< of AdamW; warm_cosine()
-  double trunk_rate = 1;  ///< times that, for the trunk under a pyramid, which has batch norm
+  double rate = 0.01;       ///< of AdamW; warm_cosine()
+  double trunk_factor = 1;  ///< RetinaNet: times that, for the trunk, which has batch norm
   double weight_decay = 0.01;
   double average_decay = 0.99;
   std::uint64_t seed = 0;
@@ -45,7 +45,7 @@ struct DenseRecipe {
 
   static DenseRecipe ssd_small() { return {}; }
   /// The subnets have no batch norm, and lose their ReLUs at the trunk's rate.
-  static DenseRecipe retinanet() { return {.focal = true, .rate = 0.002, .trunk_rate = 5}; }
+  static DenseRecipe retinanet() { return {.focal = true, .rate = 0.002, .trunk_factor = 5}; }
 
   /// What is done to the photos in training.
   Transform augmentation() const;

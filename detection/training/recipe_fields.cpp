@@ -38,7 +38,6 @@ void picture_fields(JsonFields& io, Recipe& r) {
   io.number("crop_chance", r.crop_chance, 0, 1);
   io.number("brightness", r.brightness, 0, 1);
   io.number("contrast", r.contrast, 0, 1);
-  io.number("trunk_rate", r.trunk_rate, 1e-9, 1e3);
 }
 
 /// `own` writes what only one kind of recipe has.
@@ -59,6 +58,7 @@ std::string whole_config(Recipe recipe, std::int64_t images, Own own) {
 void recipe_fields(JsonFields& io, SsdRecipe& r) {
   common_fields(io, r);
   picture_fields(io, r);
+  io.number("trunk_rate", r.trunk_rate, 1e-9, 1e3);
   bool frozen = r.trunk == Trunk::frozen;
   io.boolean("frozen_trunk", frozen);
   r.trunk = frozen ? Trunk::frozen : Trunk::tuned;
@@ -78,6 +78,8 @@ void recipe_fields(JsonFields& io, DenseRecipe& r) {
   common_fields(io, r);
   picture_fields(io, r);
   if (!r.focal) return;
+  // Runs of format 1 have it under another name (run_folder.cpp).
+  if (io.has("trunk_factor")) io.number("trunk_factor", r.trunk_factor, 1e-9, 1e3);
   io.integer("channels", r.channels, 1, 1 << 16);
   io.integer("tower_depth", r.tower_depth, 0, 64);
 }

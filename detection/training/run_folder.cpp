@@ -11,13 +11,22 @@ namespace boxgrad::detection {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = 16 << 20;
-constexpr const char* kRunFormat = "boxgrad run 1";
+constexpr const char* kRunFormat = "boxgrad run 2";
+/// Differs in one key: DenseRecipe::trunk_factor was called "trunk_rate", as the rate of
+/// ssd-mobilenet is, and ssd-small had it, too, without a meaning.
+constexpr const char* kFirstFormat = "boxgrad run 1";
+
+void first_format_fields(JsonFields& io, PhotoRecipe& recipe) {
+  auto* dense = std::get_if<DenseRecipe>(&recipe.settings);
+  if (dense != nullptr && io.has("trunk_rate"))
+    io.number("trunk_rate", dense->trunk_factor, 1e-9, 1e3);
+}
 
 /// `recipe` and `detector` are made when the file says of which model they are.
 void config_fields(JsonFields& io, RunConfig& config) {
   std::string format = kRunFormat, model = config.recipe.model;
   io.text("format", format);
-  check(format == kRunFormat, "\"format\" must be \"", kRunFormat, "\", got \"", format, "\"");
+  check(format == kRunFormat || format == kFirstFormat, "\"format\" must be \"", kRunFormat, "\", got \"", format, "\"");
   io.text("model", model);
   check(!model.empty(), "\"model\" is missing");
   check(config.recipe.model.empty() || config.recipe.model == model, "is for a ", model,
@@ -32,6 +41,7 @@ void config_fields(JsonFields& io, RunConfig& config) {
   io.object("training", [&](JsonFields& inner) {
     has_length = inner.has("iterations") || inner.has("minutes");
     recipe_fields(inner, config.recipe);
+    if (format == kFirstFormat) first_format_fields(inner, config.recipe);
   });
   if (!has_length) config.recipe.minutes() = kDefaultMinutes;
   if (io.reading() && !io.has("detector")) return;
