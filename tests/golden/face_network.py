@@ -4,7 +4,7 @@ network(package)      the network; its answers are a dict of stages by name, [N,
 face_input(pixels)    [H, W, 3] of 0 to 255 -> the square of 0 to 255, [512, 512, 3]
 faces(stages, ...)    boxes in pixels of the photo, by score
 
-Used by face_ssd.py beside it and by tests/bench/face_ssd.py. Only torch and numpy are needed.
+Used by face_ssd.py beside it and by tests/bench/face_bench.py. Only torch and numpy are needed.
 """
 import json
 import math
