@@ -12,9 +12,9 @@ Preparation SmallRecipe::preparation() const {
 
 nn::AdamWOptions SmallRecipe::optimizer() const {
   nn::AdamWOptions options{.rate = rate, .beta2 = 0.99, .weight_decay = 0.01};
-  if (trunk_rate != 1)
-    options.groups = {{.pattern = "backbone\\.body\\..*\\.bias", .rate = trunk_rate, .decay = 0},
-                      {.pattern = "backbone\\.body\\..*", .rate = trunk_rate}};
+  if (trunk_factor != 1)
+    options.groups = {{.pattern = "backbone\\.body\\..*\\.bias", .rate = trunk_factor, .decay = 0},
+                      {.pattern = "backbone\\.body\\..*", .rate = trunk_factor}};
   options.groups.push_back({.pattern = ".*\\.bias", .decay = 0});
   return options;
 }

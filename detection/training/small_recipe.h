@@ -20,7 +20,7 @@ struct SmallRecipe {
   double rate = 0.003;
   /// Times that, for "backbone.body", the trunk under a pyramid, which has batch norm; the subnets
   /// on top have none and lose their ReLUs at such rates. 1 for detectors without a pyramid.
-  double trunk_rate = 6;
+  double trunk_factor = 6;
   double clip_norm = 0;  ///< if > 0: gradients are scaled down to this length
   std::uint64_t seed = 0;
 

@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
     const bool quick = program.quick();
     if (quick && !program.given("--iterations")) iterations = 6;
     SmallRecipe recipe{
-        .iterations = iterations, .rate = 0.016, .trunk_rate = 1, .seed = program.seed()};
+        .iterations = iterations, .rate = 0.016, .trunk_factor = 1, .seed = program.seed()};
     const auto out = program.out();
     std::filesystem::create_directories(out / "images");
 

@@ -62,7 +62,7 @@ Result run(const SsdWay& way, const SmallRecipe& recipe, const FashionScenes& va
 
 void reproduce_single_shot(Lab& lab) {
   const bool quick = lab.options().quick;
-  const SmallRecipe recipe{.iterations = quick ? 5 : 1500, .rate = 0.016, .trunk_rate = 1};
+  const SmallRecipe recipe{.iterations = quick ? 5 : 1500, .rate = 0.016, .trunk_factor = 1};
   lab.heading("SSD");
   lab.paragraph(
       concat("The demo's SSD, two maps with 1,920 boxes instead of six with 8,732, from random "
