@@ -10,6 +10,7 @@
 #include "detection/training/log.h"
 #include "detection/training/run_report.h"
 #include "layers/weight_average.h"
+#include "tests/bright_boxes.h"
 #include "tests/catch.h"
 #include "tests/toy_detector.h"
 
@@ -123,4 +124,33 @@ TEST_CASE("a run's report: figures for programs, a page for people", "[run_repor
   CHECK(Image::read(folder / "images/found.png").width() == 280);
   CHECK_FALSE(fs::exists(folder / "images/worst.png"));  // nothing went wrong
   fs::remove_all(folder);
+}
+
+TEST_CASE("the worst pictures: not larger than asked for, boxes where they belong",
+          "[run_report]") {
+  const BrightBoxes data({{30, 30}, {20, 20}});  // in the first from y = 6 to 36, of 60
+  RunResult result;
+  result.class_names = data.class_names();
+  for (std::int64_t i = 0; i < data.size(); ++i) {
+    result.answers.detections.push_back({});  // both are missed
+    result.answers.targets.push_back(data.get(i).target);
+  }
+  result.evaluation = evaluate_detections(result.answers.detections, result.answers.targets, 1);
+  CHECK(worst_pictures(result, data, 1, 60).size() == 1);
+  const std::vector<Image> pictures = worst_pictures(result, data, 5, 60);
+  REQUIRE(pictures.size() == 2);
+  CHECK(pictures[0].width() == 60);
+  CHECK(pictures[0].height() == 45);
+  // The dashed frame ends at .75 * 36 = 27.
+  int lowest = 0;
+  for (int y = 0; y < 45; ++y)
+    for (int x = 0; x < 60; ++x) {
+      const auto pixel = pictures[0].pixel(x, y);
+      if (pixel[0] > 250 && pixel[1] > 250 && pixel[2] > 250) lowest = y;
+    }
+  CHECK(lowest >= 25);
+  CHECK(lowest <= 29);
+  // Small ones grow, as far as they may.
+  CHECK(worst_pictures(result, data, 1, 320)[0].width() == 320);
+  CHECK(ap_chart(make_log()).find("AP50, any class") != std::string::npos);
 }

@@ -8,6 +8,7 @@
 #include "core/charts.h"
 #include "core/draw.h"
 #include "core/progress.h"
+#include "core/resize.h"
 #include "core/svg.h"
 #include "detection/draw.h"
 
@@ -18,12 +19,22 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kSheetImages = 12;
+constexpr int kSheetSide = 640;  ///< px: twelve photos as a camera takes them would be no page
 constexpr double kShownScore = 0.3;
 
 std::string number(double value, int digits = 3) { return format_number(value, digits); }
 
-DrawOptions draw_options(int scale) {
-  return {.scale = static_cast<double>(scale), .min_score = kShownScore, .thickness = 2};
+DrawOptions draw_options(double scale) {
+  return {.scale = scale, .min_score = kShownScore, .thickness = 2};
+}
+
+/// An image as it stands on a sheet, small ones enlarged and large ones brought to side_px, and the
+/// factor, for the boxes.
+std::pair<Image, double> sized(const Image& image, int side_px) {
+  if (std::max(image.width(), image.height()) <= side_px) return enlarged(image);
+  Image small = resize_to_fit(image, side_px, side_px);
+  const double factor = static_cast<double>(small.width()) / image.width();
+  return {std::move(small), factor};
 }
 
 /// Losses over time, as means with the range of the noise around them.
@@ -52,21 +63,6 @@ std::string rate_chart(const TrainingLog& log) {
   return line_chart({rate}, {.title = "Learning rate", .x_label = "iteration", .height = 220});
 }
 
-std::string ap_chart(const TrainingLog& log) {
-  Series classes{.name = "AP50, mean of classes", .markers = true};
-  Series agnostic{.name = "AP50, any class", .markers = true};
-  for (const ValidationRecord& v : log.validations) {
-    classes.x.push_back(v.seconds);
-    classes.y.push_back(v.ap50);
-    agnostic.x.push_back(v.seconds);
-    agnostic.y.push_back(v.ap50_class_agnostic);
-  }
-  return line_chart({classes, agnostic}, {.title = "Average precision on the validation set",
-                                          .x_label = "seconds of training",
-                                          .y_min = 0,
-                                          .y_max = 1});
-}
-
 std::string precision_chart(const EvaluationResult& evaluation,
                             const std::vector<std::string>& names) {
   std::vector<Series> curves;
@@ -84,16 +80,16 @@ std::string precision_chart(const EvaluationResult& evaluation,
 }
 
 /// One image with what was found, or with what became of it.
-Image picture(const RunResult& result, const Dataset& validation, std::int64_t image,
-              bool outcomes) {
+Image picture(const RunResult& result, const Dataset& validation, std::int64_t image, bool outcomes,
+              int side_px) {
   const auto i = static_cast<std::size_t>(image);
-  auto [canvas, scale] = enlarged(validation.get(image).image);
+  auto [canvas, scale] = sized(validation.get(image).image, side_px);
   if (outcomes) {
     draw_outcomes(canvas, result.answers.detections[i], result.answers.targets[i],
                   result.evaluation.class_agnostic, image, result.class_names, draw_options(scale));
   } else {
     draw_truths(canvas, result.answers.targets[i], result.class_names,
-                {.scale = static_cast<double>(scale), .thickness = 1, .text_scale = 0});
+                {.scale = scale, .thickness = 1, .text_scale = 0});
     draw_detections(canvas, result.answers.detections[i], result.class_names, draw_options(scale));
   }
   return canvas;
@@ -114,11 +110,36 @@ Image truth_sheet(const Dataset& dataset, int count) {
   std::vector<Image> images;
   for (std::int64_t i = 0; i < std::min<std::int64_t>(count, dataset.size()); ++i) {
     const Sample sample = dataset.get(i);
-    auto [canvas, scale] = enlarged(sample.image);
+    auto [canvas, scale] = sized(sample.image, kSheetSide);
     draw_truths(canvas, sample.target, dataset.class_names(), draw_options(scale));
     images.push_back(std::move(canvas));
   }
   return image_grid(images);
+}
+
+std::string ap_chart(const TrainingLog& log) {
+  Series classes{.name = "AP50, mean of classes", .markers = true};
+  Series agnostic{.name = "AP50, any class", .markers = true};
+  for (const ValidationRecord& v : log.validations) {
+    classes.x.push_back(v.seconds);
+    classes.y.push_back(v.ap50);
+    agnostic.x.push_back(v.seconds);
+    agnostic.y.push_back(v.ap50_class_agnostic);
+  }
+  return line_chart({classes, agnostic}, {.title = "Average precision on the validation set",
+                                          .x_label = "seconds of training",
+                                          .y_min = 0,
+                                          .y_max = 1});
+}
+
+std::vector<Image> worst_pictures(const RunResult& result, const Dataset& validation, int count,
+                                  int side_px) {
+  std::vector<Image> pictures;
+  for (const ImageError& error : worst_images({result.evaluation.class_agnostic}, kShownScore)) {
+    if (pictures.size() == static_cast<std::size_t>(count)) break;
+    pictures.push_back(picture(result, validation, error.image, true, side_px));
+  }
+  return pictures;
 }
 
 std::string metrics_json(const RunResult& result) {
@@ -156,9 +177,9 @@ void add_run_sections(Report& report, const RunResult& result, const Dataset& va
   report.numbers(numbers);
 
   report.section("What it finds");
-  std::vector<Image> found, errors;
+  std::vector<Image> found;
   for (std::int64_t i = 0; i < std::min<std::int64_t>(kSheetImages, validation.size()); ++i)
-    found.push_back(picture(result, validation, i, false));
+    found.push_back(picture(result, validation, i, false, kSheetSide));
   add_sheet(report, found, folder, "found",
             concat("The first images of the validation set: answers with a score of at least ",
                    kShownScore, "; truths dashed."));
@@ -183,11 +204,7 @@ void add_run_sections(Report& report, const RunResult& result, const Dataset& va
   report.svg(precision_chart(evaluation, names));
 
   report.section("Worst errors");
-  for (const ImageError& error : worst_images({evaluation.class_agnostic}, kShownScore)) {
-    if (errors.size() == static_cast<std::size_t>(kSheetImages)) break;
-    errors.push_back(picture(result, validation, error.image, true));
-  }
-  add_sheet(report, errors, folder, "worst",
+  add_sheet(report, worst_pictures(result, validation, kSheetImages, kSheetSide), folder, "worst",
             "Boxes judged without their class: found in green, false in red, found twice in amber, "
             "missed dashed in white.");
 }

@@ -33,9 +33,19 @@ std::string metrics_json(const RunResult& result);
 
 /// The sections that every run has: figures in a row, curves of the loss by part, of the rate and
 /// of AP over time, AP per class and precision over recall, and pictures of found objects and of
-/// the worst errors. The pictures are written into `folder`/images; small images are enlarged.
+/// the worst errors. The pictures are written into `folder`/images; small images are enlarged, photos
+/// of more than 640 px made smaller.
 void add_run_sections(Report& report, const RunResult& result, const Dataset& validation,
                       const std::filesystem::path& folder);
+
+/// AP on the validation photos over the seconds of training, an SVG.
+std::string ap_chart(const TrainingLog& log);
+
+/// The `count` worst images (worst_images()), or as many as have an error: boxes judged without their
+/// class, found in green, false in red, found twice in amber, missed dashed in white. Those of
+/// more than side_px are brought to that size, small ones are enlarged (core/draw.h).
+std::vector<Image> worst_pictures(const RunResult& result, const Dataset& validation, int count,
+                                  int side_px);
 
 /// `count` images of a dataset on one sheet, with their truths.
 Image truth_sheet(const Dataset& dataset, int count);
