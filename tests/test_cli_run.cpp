@@ -195,17 +195,16 @@ TEST_CASE("the trunk's rate and the trunk's factor are two settings", "[cli][cli
   const fs::path file = folder.path() / "config.json";
   const auto read = [&](const std::string& model, const std::string& key,
                         const std::string& format = "") {
-    write_file_atomically(file, concat("{", format, R"("model": ")", model,
-                                       R"(", "training": {")", key, R"(": 0.5}})"));
+    write_file_atomically(file, concat("{", format, R"("model": ")", model, R"(", "training": {")",
+                                       key, R"(": 0.5}})"));
     return read_user_config(file, "").recipe;
   };
   CHECK(std::get<SsdRecipe>(read("ssd-mobilenet", "trunk_rate").settings).trunk_rate == 0.5);
   CHECK(std::get<DenseRecipe>(read("retinanet", "trunk_factor").settings).trunk_factor == 0.5);
   // A rate under a name that would be a factor, a factor for what has one rate: no setting.
-  for (const auto& [model, key] : {std::pair("retinanet", "trunk_rate"),
-                                   std::pair("ssd-small", "trunk_rate"),
-                                   std::pair("ssd-small", "trunk_factor"),
-                                   std::pair("ssd-mobilenet", "trunk_factor")}) {
+  for (const auto& [model, key] :
+       {std::pair("retinanet", "trunk_rate"), std::pair("ssd-small", "trunk_rate"),
+        std::pair("ssd-small", "trunk_factor"), std::pair("ssd-mobilenet", "trunk_factor")}) {
     INFO(model);
     CHECK_THROWS_WITH(read(model, key), Catch::Contains(concat("there is no setting \"training.",
                                                                key, "\"; there are ")));

@@ -184,11 +184,11 @@ TEST_CASE("Ssd::loss by hand: a crowd takes no part, a difficult object only if 
     CHECK(model->last_assignment()[1].matches.truth ==
           std::vector<std::int64_t>{kIgnored, kUnmatched, kUnmatched, 1});
     // Neither sampling takes what is ignored: all seven others, and the minibatch.
-    const auto mean = four_anchor_ssd(
-        {.sampling = AnchorSampling::mean, .learn_difficult = learn_difficult});
+    const auto mean =
+        four_anchor_ssd({.sampling = AnchorSampling::mean, .learn_difficult = learn_difficult});
     check_loss(mean->loss(batch, random), without * 2 / 7, (2.3125 - .625) / 2);
-    const auto notes = four_anchor_ssd(
-        {.sampling = AnchorSampling::notes, .learn_difficult = learn_difficult});
+    const auto notes =
+        four_anchor_ssd({.sampling = AnchorSampling::notes, .learn_difficult = learn_difficult});
     CHECK(notes->loss(batch, random).positives == 2);
     CHECK(notes->last_assignment()[1].matches.truth[0] == kIgnored);
   }

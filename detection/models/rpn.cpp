@@ -65,8 +65,7 @@ RegionProposalNetwork::Loss RegionProposalNetwork::loss(const Output& output,
       else
         assignment_[i].crossing.push_back(a);
     }
-    Matches found =
-        matcher(box_iou(targets[i].boxes, index_select(output.anchors, 0, inside)));
+    Matches found = matcher(box_iou(targets[i].boxes, index_select(output.anchors, 0, inside)));
     ignore_flagged(found.truth, targets[i].difficult);
     Matches& matches = assignment_[i].matches;
     matches.truth.assign(static_cast<std::size_t>(num_anchors), kIgnored);

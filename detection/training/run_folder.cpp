@@ -26,7 +26,8 @@ void first_format_fields(JsonFields& io, PhotoRecipe& recipe) {
 void config_fields(JsonFields& io, RunConfig& config) {
   std::string format = kRunFormat, model = config.recipe.model;
   io.text("format", format);
-  check(format == kRunFormat || format == kFirstFormat, "\"format\" must be \"", kRunFormat, "\", got \"", format, "\"");
+  check(format == kRunFormat || format == kFirstFormat, "\"format\" must be \"", kRunFormat,
+        "\", got \"", format, "\"");
   io.text("model", model);
   check(!model.empty(), "\"model\" is missing");
   check(config.recipe.model.empty() || config.recipe.model == model, "is for a ", model,

@@ -72,8 +72,8 @@ FilledWeights fill_from_weights(Detector& detector, const std::filesystem::path&
   detector.load_partial(fitting);
   const std::size_t all = places.size();
   for (const auto& [name, tensor] : fitting) places.erase(name);
-  FilledWeights result{
-      .told = concat(fitting.size(), " of ", all, " tensors from ", file.string()), .missing = {}};
+  FilledWeights result{.told = concat(fitting.size(), " of ", all, " tensors from ", file.string()),
+                       .missing = {}};
   for (const auto& [name, shape] : places) result.missing.push_back(name);
   return result;
 }
