@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "core/draw.h"
 #include "core/files.h"
 #include "core/program.h"
 #include "core/progress.h"
@@ -19,7 +20,7 @@ using namespace boxgrad::detection;
 namespace {
 
 struct Settings {
-  std::string data, train = "train", val = "val", test;
+  std::string data, train = "train", val = "val", test, augmentation = "photos";
   std::string pretrained = "out/face-api/package";
   bool scratch = false, frozen = false, resume = false;
 };
@@ -61,6 +62,8 @@ int main(int argc, char** argv) {
   program.option("--size", recipe.longer_px, "the photos' longer side in training", 32);
   program.option("--rate", recipe.rate, "learning rate of what is new", 0);
   program.option("--trunk-rate", recipe.trunk_rate, "learning rate of a pretrained trunk", 0);
+  program.choice("--augmentation", settings.augmentation, augmentation_names(),
+                 "how photos are changed: a little, or all that SSD does to them");
   program.flag("--vertical-flips", recipe.vertical_flips, "photos have no up and down");
   program.flag("--resume", settings.resume, "go on from the checkpoint in --out");
   return program.run(argc, argv, [&] {
@@ -74,6 +77,7 @@ int main(int argc, char** argv) {
                 << " (make faces fetches one): starting from random weights\n";
     if (found && !settings.scratch) recipe.pretrained = settings.pretrained;
     if (settings.frozen) recipe.trunk = Trunk::frozen;
+    recipe.changes = augmentation_named(settings.augmentation);
     if (iterations == 0 && program.quick()) iterations = 4;
     if (iterations > 0) {
       recipe.iterations = iterations;
@@ -106,7 +110,8 @@ int main(int argc, char** argv) {
     result.training = train_ssd_mobilenet(*model, recipe, preparation, *train, val.get(),
                                           program.quick() ? 1 : 5, out, settings.resume);
     if (result.training.interrupted) {
-      std::cout << "interrupted; --resume goes on from there\n";
+      std::cout << "interrupted after " << result.training.iterations << " of "
+                << result.training.total_iterations << " steps; --resume goes on from there\n";
       return;
     }
 
@@ -140,6 +145,9 @@ int main(int argc, char** argv) {
     write_file_atomically(out / "metrics.json", metrics_json(result));
 
     // 5. Look at it.
+    write_file_atomically(out / "images/ap.svg", ap_chart(result.training.log));
+    const std::vector<Image> worst = worst_pictures(result, asked, 6, 256);
+    if (!worst.empty()) image_grid(worst).write_png(out / "images/worst_six.png");
     Report report("Your own photos", settings.data.empty() ? "FashionScenes" : settings.data);
     add_run_sections(report, result, asked, out);
     report.section("What it learned from")
