@@ -107,6 +107,7 @@ TEST_CASE("train, eval, detect, compress, info: every model on a small folder", 
     succeeds({"eval", thin.string(), "--data", photos.string(), "--style", "voc"});
     CHECK_THAT(succeeds({"info", (thin / kModelFile).string()}).out, Catch::Contains("of rank "));
     fails({"compress", run.string()}, "holds a run already");
+    fails({"train", "--resume", thin.string()}, "a trained detector and no checkpoint");
   }
 }
 
@@ -262,8 +263,19 @@ TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
   fs::remove(run / kModelFile);
   succeeds({"train", "--resume", run.string()});
   CHECK(sha256_file(run / kModelFile) == bits);
-  fs::remove(run / kModelFile);
+  // Killed behind its weights, while figures and pictures were being written.
+  const std::string figures = json_of(run / "metrics.json").at("ap50").dump();
+  for (const char* missing : {"index.html", "metrics.json"}) fs::remove(run / missing);
+  succeeds({"train", "--resume", run.string()});
+  CHECK(sha256_file(run / kModelFile) == bits);
+  CHECK(json_of(run / "metrics.json").at("ap50").dump() == figures);
+  CHECK(fs::exists(run / "index.html"));
+  fails({"train", "--resume", run.string()}, "has finished its 4 steps");
+  // Without its checkpoints a trained detector stays what it is.
   fs::remove(run / "checkpoint-4.json");
+  fails({"train", "--resume", run.string()}, "a trained detector and no checkpoint");
+  CHECK(sha256_file(run / kModelFile) == bits);
+  fs::remove(run / kModelFile);
   CHECK_THAT(succeeds({"train", "--resume", run.string()}).out,
              Catch::Contains("has no checkpoint yet: begins again"));
   CHECK(sha256_file(run / kModelFile) == bits);

@@ -31,6 +31,7 @@ namespace {
 using Path = std::filesystem::path;
 
 constexpr const char* kAugmented = "images/augmented.png";
+constexpr const char* kPage = "index.html";  // what a run writes last
 constexpr std::int64_t kQuickSteps = 4;
 
 /// How often a training looks at the validation photos; a function of the config alone, so that a
@@ -169,7 +170,7 @@ void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
   report.picture(
       {kAugmented, "Left as they are, then as a training sees them: the boxes must follow."});
   report.section("Settings").preformatted(read_text_file(out / kConfigFile, 1 << 24));
-  report.write(out / "index.html");
+  report.write(out / kPage);
 }
 
 void train_run(const Program& program, const TrainSettings& settings) {
@@ -185,11 +186,17 @@ void train_run(const Program& program, const TrainSettings& settings) {
   check(given || !is_run_folder(out), "--out: ", out, " holds a run already; boxgrad train ",
         "--resume goes on with it, or name another folder");
 
-  // A run that was killed before its first checkpoint begins again, with the same numbers.
+  // A run that was killed before its first checkpoint begins again, with the same numbers. Where
+  // somebody removed the checkpoints, or `boxgrad compress` wrote none, beginning again would train
+  // random weights and put them in the place of good ones.
   const auto checkpoint = given ? load_checkpoint(out) : std::nullopt;
   const bool resume = checkpoint.has_value();
-  check(!resume || checkpoint->iteration < checkpoint->total_iterations ||
-            !std::filesystem::exists(out / kModelFile),
+  const bool trained = std::filesystem::exists(out / kModelFile);
+  check(!given || resume || !trained, "--resume: ", out,
+        " holds a trained detector and no checkpoint; there is nothing to go on from");
+  // Weights are written before the figures and pictures that take a while: finished is both.
+  check(!resume || checkpoint->iteration < checkpoint->total_iterations || !trained ||
+            !std::filesystem::exists(out / kPage),
         "--resume: the run in ", out, " has finished its ", resume ? checkpoint->iteration : 0,
         " steps; there is nothing to resume");
   if (given && !resume) std::cout << out.string() << " has no checkpoint yet: begins again\n";
@@ -280,7 +287,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
   write_results({spec, detector, preparation_of(spec)}, recipe, summary,
                 val_set != nullptr ? *val_set : train_set, *photos,
                 val_set != nullptr ? config.val_split : config.train_split, out);
-  std::cout << "run: " << out.string() << ", pictures: " << (out / "index.html").string() << "\n";
+  std::cout << "run: " << out.string() << ", pictures: " << (out / kPage).string() << "\n";
 }
 
 }  // namespace
