@@ -217,6 +217,64 @@ TEST_CASE("CocoDataset: \"trainval\" is a split of its own", "[coco][data]") {
   CHECK(CocoDataset(apart.root).size() == 1);
 }
 
+TEST_CASE("CocoDataset: a split's name is a whole word", "[coco][data]") {
+  const std::string text = file(kImage, kBox);
+  const auto splits = [&](const std::string& name) {
+    const Folder folder;
+    folder.text(name, text);
+    return photo_splits(folder.root / fs::path(name).parent_path());
+  };
+  for (const char* name : {"latest/annotations.json", "contest/greatest.json", "interval/a.json",
+                           "medieval/festival.json", "constraint/a.json", "untrained/a.json"}) {
+    INFO(name);
+    CHECK(splits(name).empty());
+  }
+  const std::vector<std::string> train{"train"}, val{"val"}, test{"test"};
+  for (const char* name : {"a/instances_train2017.json", "train/a.json", "a/train.json",
+                           "a/training.json", "a/cells-train.v2.json", "a/TrainSet.json"}) {
+    INFO(name);
+    CHECK(splits(name) == train);
+  }
+  CHECK(splits("valid/_annotations.coco.json") == val);
+  CHECK(splits("a/validation.json") == val);
+  CHECK(splits("latest/cellsTest.json") == test);
+  // What is no split's name is cut.
+  const Folder folder;
+  for (const char* name : {"latest/a.png", "latest/b.png"}) folder.picture(name);
+  folder.text(
+      "latest/annotations.json",
+      file(kImage + R"(, {"id": 8, "file_name": "b.png", "width": 20, "height": 10})", kBox));
+  for (const char* split : {"train", "val"})
+    CHECK(CocoDataset(folder.root / "latest", {.split = split, .val_share = .5}).size() == 1);
+}
+
+TEST_CASE("CocoDataset: a file is found from wherever one stands", "[coco][data]") {
+  struct Stand {  // the process's folder, put back
+    fs::path before = fs::current_path();
+    explicit Stand(const fs::path& folder) { fs::current_path(folder); }
+    ~Stand() { fs::current_path(before); }
+  };
+  const Folder folder;
+  folder.picture("train/a.png");
+  folder.picture("cells/photos/b.png");
+  folder.text("train/annotations.json", file(kImage, kBox));
+  folder.text("cells/annotations/x.json",
+              file(R"({"id": 7, "file_name": "photos/b.png", "width": 20, "height": 10})", kBox));
+  const fs::path real = fs::canonical(folder.root);
+  {
+    const Stand here(folder.root / "train");
+    for (const char* name :
+         {"annotations.json", "./annotations.json", "../train/annotations.json"}) {
+      INFO(name);
+      const CocoDataset data(name);
+      CHECK(data.entries()[0].image == real / "train/a.png");
+      CHECK(photo_splits(name) == std::vector<std::string>{"train"});
+    }
+  }
+  const Stand here(folder.root / "cells");
+  CHECK(CocoDataset("annotations/x.json").entries()[0].image == real / "cells/photos/b.png");
+}
+
 TEST_CASE("open_photos looks which way a folder is annotated", "[coco][data]") {
   const Folder folder;
   CHECK_THROWS_WITH(open_photos(folder.root), Catch::Contains(".json"));

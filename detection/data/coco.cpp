@@ -43,13 +43,29 @@ std::vector<fs::path> annotation_files(const fs::path& root) {
   return found;
 }
 
-/// "trainval", "train", "val" or "test" where a file's name or that of its folder says so, else "".
-std::string split_of(const fs::path& file) {
-  for (const fs::path& part : {file.stem(), file.parent_path().filename()}) {
-    const std::string name = lower_case(part.string());
-    for (const char* split : {"trainval", "train", "val", "test"})
-      if (name.find(split) != std::string::npos) return split;
+/// The words of a name in small letters: digits, punctuation and a capital behind a small letter
+/// divide them. "instances_train2017" -> instances, train; "TestSet" -> test, set.
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words(1);
+  char before = 0;
+  for (const char c : name) {
+    const bool small = c >= 'a' && c <= 'z', capital = c >= 'A' && c <= 'Z';
+    if ((!small && !capital) || (capital && before >= 'a' && before <= 'z')) words.emplace_back();
+    if (small || capital) words.back() += lower_case(std::string(1, c))[0];
+    before = c;
   }
+  return words;
+}
+
+/// "trainval", "train", "val" or "test" where a word of a file's name or of its folder's says so,
+/// else "". Whole words: "latest" is no test, "interval" no validation.
+std::string split_of(const fs::path& file) {
+  static const std::map<std::string, std::string> splits{
+      {"trainval", "trainval"}, {"train", "train"},    {"training", "train"}, {"val", "val"},
+      {"valid", "val"},         {"validation", "val"}, {"test", "test"},      {"testing", "test"}};
+  for (const fs::path& part : {file.stem(), file.parent_path().filename()})
+    for (const std::string& word : words_of(part.string()))
+      if (const auto known = splits.find(word); known != splits.end()) return known->second;
   return "";
 }
 
@@ -142,11 +158,22 @@ class ImageFinder {
   std::vector<fs::path> folders_;
 };
 
+/// A folder's, or a file's, full path: the folders around a file say where its pictures and what
+/// its split are, however it was named from where one stands. A file that is a link keeps the
+/// neighbours that it has here.
+fs::path full_path(const fs::path& given) {
+  if (fs::is_directory(given)) return fs::canonical(given);
+  return fs::canonical(fs::absolute(given).parent_path()) / given.filename();
+}
+
+std::vector<fs::path> annotations_of(const fs::path& full) {
+  return fs::is_directory(full) ? annotation_files(full) : std::vector{full};
+}
+
 }  // namespace
 
 std::vector<std::string> coco_splits(const fs::path& folder) {
-  const std::vector<fs::path> files =
-      fs::is_directory(folder) ? annotation_files(fs::canonical(folder)) : std::vector{folder};
+  const std::vector<fs::path> files = annotations_of(full_path(folder));
   std::vector<std::string> splits;
   for (const char* split : {"train", "val", "test"})
     if (std::ranges::any_of(files, [&](const fs::path& file) { return split_of(file) == split; }))
@@ -159,10 +186,10 @@ bool has_coco_files(const fs::path& folder) { return !annotation_files(folder).e
 CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     : PhotoDataset("CocoDataset", options) {
   check(fs::exists(folder), "CocoDataset: there is no ", folder);
-  const bool is_file = !fs::is_directory(folder);
-  const auto [path, cut] =
-      file_of(is_file ? std::vector{folder} : annotation_files(fs::canonical(folder)), folder,
-              is_file && split_of(folder) != "" ? std::string() : options.split);
+  const fs::path full = full_path(folder);
+  const bool is_file = !fs::is_directory(full);
+  const auto [path, cut] = file_of(annotations_of(full), folder,
+                                   is_file && split_of(full) != "" ? std::string() : options.split);
   const CocoFile file = read_coco_json(path);
   for (DataIssue issue : file.issues) {
     issue.file = path;
@@ -207,7 +234,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     for (std::size_t i = 0; i < file.images.size(); ++i)
       taken.push_back(static_cast<std::int64_t>(i));
   }
-  ImageFinder find_image(image_folders(path, is_file ? fs::path() : fs::canonical(folder)));
+  ImageFinder find_image(image_folders(path, is_file ? fs::path() : full));
   std::set<std::string> seen;
   Progress progress("opening photos", static_cast<std::int64_t>(taken.size()));
   std::int64_t opened = 0;
