@@ -82,6 +82,26 @@ TEST_CASE("train, eval, detect, compress, info: every model on a small folder", 
     CHECK(metrics["classes"]["red"].contains("AP"));
     CHECK(metrics["split"] == "test");
     CHECK(metrics["photos"] == 3);
+    CHECK(metrics.at("ARl").is_null());  // printed as n/a
+    // A run's own figures by the same names, on the photos that it was followed on.
+    const nlohmann::json own = json_of(run / "metrics.json");
+    for (const auto& [key, value] : metrics.items()) CHECK(own.contains(key));
+    CHECK(own["split"] == "val");
+    CHECK(own["iterations"] == 4);
+    CHECK(own["images"] == 8);
+    // What a photo takes includes what comes before the network.
+    const bool outside = model == "fast-rcnn";
+    CHECK(metrics.contains("ms_proposals") == outside);
+    CHECK((measured.out.find(" of them for its proposals") != std::string::npos) == outside);
+    if (outside) {
+      CHECK(metrics["ms_proposals"] > 0);
+      CHECK(metrics["ms_per_photo"] > metrics["ms_proposals"]);
+      // From a file that was made before, too.
+      succeeds({"eval", run.string(), "--data", photos.string()});
+      const nlohmann::json again = json_of(run / "eval_test/metrics.json");
+      CHECK(again.at("ms_proposals").get<double>() ==
+            Approx(metrics.at("ms_proposals").get<double>()).epsilon(1e-3));
+    }
 
     const std::string photo = (photos / "JPEGImages/photo1.png").string();
     const CliOutcome found = succeeds({"detect", run.string(), photo, "--json", "--min-score", "0",
@@ -264,11 +284,11 @@ TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
   succeeds({"train", "--resume", run.string()});
   CHECK(sha256_file(run / kModelFile) == bits);
   // Killed behind its weights, while figures and pictures were being written.
-  const std::string figures = json_of(run / "metrics.json").at("ap50").dump();
+  const std::string figures = json_of(run / "metrics.json").at("AP50").dump();
   for (const char* missing : {"index.html", "metrics.json"}) fs::remove(run / missing);
   succeeds({"train", "--resume", run.string()});
   CHECK(sha256_file(run / kModelFile) == bits);
-  CHECK(json_of(run / "metrics.json").at("ap50").dump() == figures);
+  CHECK(json_of(run / "metrics.json").at("AP50").dump() == figures);
   CHECK(fs::exists(run / "index.html"));
   fails({"train", "--resume", run.string()}, "has finished its 4 steps");
   // Without its checkpoints a trained detector stays what it is.
@@ -330,7 +350,7 @@ TEST_CASE("a run that is killed on its way goes on to the same bits", "[cli][cli
           (std::string(sign) == "config.json"));
     for (const char* file : {kModelFile, kBestFile})
       CHECK(sha256_file(run / file) == sha256_file(whole / file));
-    CHECK(json_of(run / "metrics.json")["ap50"] == json_of(whole / "metrics.json")["ap50"]);
+    CHECK(json_of(run / "metrics.json").at("AP50") == json_of(whole / "metrics.json").at("AP50"));
   }
 }
 

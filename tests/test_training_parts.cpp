@@ -43,11 +43,15 @@ struct Oracle : Detector {
 }  // namespace
 
 TEST_CASE("training log: JSON there and back, and a table", "[log]") {
-  const TrainingLog log = make_log();
+  TrainingLog log = make_log();
+  log.validations.insert(log.validations.begin(), {10, 0.75, 0.125, 0.25});
   CHECK(TrainingLog::from_json(log.to_json()).to_json() == log.to_json());
   CHECK(log.to_csv() ==
-        "iteration,seconds,loss,class_loss,box_loss,rate,images_per_second,positives_per_image\n"
-        "20,1.5,3.25,2.25,1,0.1,64,20.5\n");
+        "iteration,seconds,loss,class_loss,box_loss,rate,images_per_second,positives_per_image,"
+        "ap50,ap50_class_agnostic\n"
+        "10,0.75,,,,,,,0.125,0.25\n"
+        "20,1.5,3.25,2.25,1,0.1,64,20.5,,\n"
+        "20,1.5,,,,,,,0.25,0.5\n");
   CHECK_THROWS_AS(TrainingLog::from_json("{}"), std::invalid_argument);
   CHECK_THROWS_AS(TrainingLog::from_json("[1"), std::invalid_argument);
 }

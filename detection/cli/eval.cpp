@@ -1,17 +1,15 @@
 #include <algorithm>
-#include <cmath>
 #include <iomanip>
 #include <iostream>
 
 #include "core/check.h"
 #include "core/files.h"
-#include "core/json_fields.h"
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/report.h"
+#include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
-#include "detection/coco_evaluation.h"
 #include "detection/result_files.h"
 #include "detection/training/explain_report.h"
 #include "detection/training/run_folder.h"
@@ -22,42 +20,12 @@ namespace boxgrad::detection {
 namespace {
 
 using Path = std::filesystem::path;
-using Figures = std::vector<std::pair<std::string, std::optional<double>>>;
 
 struct EvalSettings {
   Path run, out;
   std::string data, split, style = "coco";
   bool best = false, explain = false, results = false;
 };
-
-/// One figure of each kind for all classes together, and of each class.
-struct FigureTable {
-  Figures all;
-  std::vector<Figures> classes;
-};
-
-FigureTable coco_figures(const Answers& answers, std::int64_t classes) {
-  const CocoResult result = evaluate_coco(answers.detections, answers.targets, classes);
-  FigureTable table{.all = result.all.named(), .classes = {}};
-  for (const CocoFigures& own : result.classes) table.classes.push_back(own.named());
-  return table;
-}
-
-/// AP50 as VOC has it since 2010, and as in 2007.
-FigureTable voc_figures(const Answers& answers, std::int64_t classes) {
-  FigureTable table{.all = {}, .classes = std::vector<Figures>(static_cast<std::size_t>(classes))};
-  for (const auto& [name, method] :
-       {std::pair("AP50", ApMethod::area), std::pair("AP50_11_points", ApMethod::eleven_point)}) {
-    const EvaluationResult result =
-        evaluate_detections(answers.detections, answers.targets, classes, {.method = method});
-    table.all.emplace_back(name, result.mean_ap);
-    for (std::size_t k = 0; k < table.classes.size(); ++k)
-      table.classes[k].emplace_back(name, result.classes[k].ap);
-    if (method == ApMethod::area)
-      table.all.emplace_back("AP50_any_class", result.class_agnostic.ap);
-  }
-  return table;
-}
 
 /// The columns that tell classes apart; all twelve would not fit into a line.
 bool is_column(const std::string& name) {
@@ -85,33 +53,6 @@ void print_table(const FigureTable& table, const EvaluationResult& evaluation,
   }
   for (const auto& [name, figure] : table.all)
     std::cout << name << " " << figure_text(figure) << "\n";
-}
-
-void figure_fields(JsonFields& io, const Figures& figures) {
-  for (const auto& [name, figure] : figures) {
-    if (!figure) continue;
-    double value = *figure;
-    io.number(name, value, 0, 1);
-  }
-}
-
-/// What is printed, for programs. A figure that is about nothing is left out.
-std::string eval_metrics(const FigureTable& table, const std::vector<std::string>& names,
-                         EvalSettings settings, std::int64_t photos, double ms) {
-  return write_json([&](JsonFields& io) {
-    figure_fields(io, table.all);
-    io.object("classes", [&](JsonFields& classes) {
-      for (std::size_t k = 0; k < names.size(); ++k)
-        classes.object(names[k], [&](JsonFields& own) { figure_fields(own, table.classes[k]); });
-    });
-    std::string run = settings.run.string();
-    io.text("run", run);
-    io.text("data", settings.data);
-    io.text("split", settings.split);
-    io.text("style", settings.style);
-    io.integer("photos", photos, 0, photos);
-    io.number("ms_per_photo", ms, 0, 1e9);
-  });
 }
 
 std::string split_to_measure(const EvalSettings& settings) {
@@ -162,15 +103,25 @@ void eval_run(EvalSettings settings) {
     settings.out =
         (std::filesystem::is_directory(settings.run) ? settings.run : settings.run.parent_path()) /
         ("eval_" + settings.split);
+  double proposing = 0;  // seconds, or what they were when the cache was made
   const auto proposed =
-      with_proposals(trained.spec, *photos, settings.out / "proposals", settings.split);
+      with_proposals(trained.spec, *photos, settings.out / "proposals", settings.split, &proposing);
   const Dataset& asked = proposed ? static_cast<const Dataset&>(*proposed) : *photos;
 
   RunResult result;
   Progress progress("photos", asked.size());
   result.answers = detect_all(*trained.detector, asked, trained.preparation, -1, 1,
                               [&](std::int64_t done) { progress.update(done); });
-  const double ms = 1e3 * progress.seconds() / static_cast<double>(asked.size());
+  const auto ms_each = [&](double seconds) {
+    return 1e3 * seconds / static_cast<double>(asked.size());
+  };
+  Measurement measured{.run = settings.run.string(),
+                       .data = settings.data,
+                       .split = settings.split,
+                       .style = settings.style,
+                       .photos = asked.size(),
+                       .ms_per_photo = ms_each(progress.seconds() + proposing)};
+  if (proposed) measured.ms_proposals = ms_each(proposing);
   progress.clear();
   const auto classes = static_cast<std::int64_t>(names.size());
   result.evaluation =
@@ -178,11 +129,10 @@ void eval_run(EvalSettings settings) {
   const FigureTable table = settings.style == "coco" ? coco_figures(result.answers, classes)
                                                      : voc_figures(result.answers, classes);
   print_table(table, result.evaluation, names);
-  std::cout << std::lround(ms) << " ms a photo\n";
+  std::cout << ms_text(measured) << "\n";
 
   std::filesystem::create_directories(settings.out);
-  write_file_atomically(settings.out / "metrics.json",
-                        eval_metrics(table, names, settings, asked.size(), ms));
+  write_file_atomically(settings.out / "metrics.json", figures_json(table, names, measured));
   if (settings.results) write_results(settings, *photos, result.answers, names);
   result.class_names = names;
   result.parameters = trained.detector->parameter_count();

@@ -1,7 +1,6 @@
 #include "detection/cli/photos_for.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <iostream>
 
 #include "core/check.h"
@@ -69,12 +68,6 @@ bool has_split(const std::string& folder, const std::string& split) {
   const std::vector<std::string> own = photo_splits(folder);
   if (own.empty()) return split == "train" || split == "val";
   return std::ranges::find(own, split) != own.end();
-}
-
-std::string figure_text(const std::optional<double>& figure) {
-  char text[32] = "n/a";
-  if (figure) std::snprintf(text, sizeof text, "%.3f", *figure);
-  return text;
 }
 
 }  // namespace boxgrad::detection

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,8 +28,5 @@ bool is_cut(const std::string& folder);
 void say_how_it_is_split(const std::string& folder);
 /// Whether photos_for() will find this split.
 bool has_split(const std::string& folder, const std::string& split);
-
-/// "0.915", or "n/a" for a figure that is about nothing.
-std::string figure_text(const std::optional<double>& figure);
 
 }  // namespace boxgrad::detection

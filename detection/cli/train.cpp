@@ -14,9 +14,9 @@
 #include "core/random.h"
 #include "core/report.h"
 #include "core/stopwatch.h"
+#include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
-#include "detection/coco_evaluation.h"
 #include "detection/training/augmentation_sheet.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/memory_estimate.h"
@@ -137,34 +137,44 @@ TrainingSummary finish_from(Detector& detector, const Checkpoint& checkpoint) {
 /// Figures, pictures and curves of the end.
 void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
                    const TrainingSummary& summary, const Dataset& asked, const Dataset& learned,
-                   const std::string& split, const Path& out) {
+                   Measurement measured, double proposing, const Path& out) {
   RunResult result;
   result.training = summary;
   const Stopwatch watch;
   result.answers = detect_all(*trained.detector, asked, trained.preparation, -1, 1);
-  const double ms = 1e3 * watch.seconds() / static_cast<double>(asked.size());
+  const auto ms_each = [&](double seconds) {
+    return 1e3 * seconds / static_cast<double>(asked.size());
+  };
+  measured.photos = asked.size();
+  measured.ms_per_photo = ms_each(watch.seconds() + proposing);
+  if (proposing > 0) measured.ms_proposals = ms_each(proposing);
   result.class_names = trained.spec.classes;
   const auto classes = static_cast<std::int64_t>(result.class_names.size());
   result.evaluation =
       evaluate_detections(result.answers.detections, result.answers.targets, classes);
-  const CocoResult coco = evaluate_coco(result.answers.detections, result.answers.targets, classes);
+  const FigureTable figures = coco_figures(result.answers, classes);
   result.parameters = trained.detector->parameter_count();
   result.batch_size = recipe.batch_size();
-  result.figures = {{"ms_per_image", ms}};
-  for (const auto& [name, figure] : coco.all.named())
-    if (figure) result.figures.emplace_back("coco_" + name, *figure);
-  write_file_atomically(out / "metrics.json", metrics_json(result));
+  const TrainingFigures training{.seconds = summary.seconds,
+                                 .iterations = summary.iterations,
+                                 .images = summary.iterations * result.batch_size,
+                                 .parameters = result.parameters};
+  write_file_atomically(out / "metrics.json",
+                        figures_json(figures, result.class_names, measured, &training));
 
-  std::cout << "on " << split << ": AP " << figure_text(coco.all.ap) << ", AP50 "
-            << figure_text(coco.all.ap50);
+  const auto figure = [](const Figures& of, const char* name) {
+    return figure_text(figure_of(of, name));
+  };
+  std::cout << "on " << measured.split << ": AP " << figure(figures.all, "AP") << ", AP50 "
+            << figure(figures.all, "AP50");
   for (std::size_t k = 0; k < result.class_names.size() && k < 10; ++k)
     std::cout << (k == 0 ? " (" : ", ") << printable(result.class_names[k]) << " "
-              << figure_text(coco.classes[k].ap50);
+              << figure(figures.classes[k], "AP50");
   std::cout << (classes > 10 ? ", ...)\n" : ")\n");
 
   std::filesystem::create_directories(out / "images");
   truth_sheet(learned, 12).write_png(out / "images/photos.png");
-  Report report(trained.spec.model, "figures on " + split);
+  Report report(trained.spec.model, "figures on " + measured.split);
   add_run_sections(report, result, asked, out);
   report.section("What it learned from").picture({"images/photos.png", "Photos and their boxes."});
   report.picture(
@@ -220,9 +230,12 @@ void train_run(const Program& program, const TrainSettings& settings) {
   const DetectorSpec& spec = *config.detector;
   const auto detector = make_detector(spec);
   const Stopwatch proposing;
-  const auto learned = with_proposals(spec, *photos, out / "proposals", config.train_split);
-  const auto looked =
-      val_photos ? with_proposals(spec, *val_photos, out / "proposals", config.val_split) : nullptr;
+  double learned_seconds = 0, looked_seconds = 0;
+  const auto learned =
+      with_proposals(spec, *photos, out / "proposals", config.train_split, &learned_seconds);
+  const auto looked = val_photos ? with_proposals(spec, *val_photos, out / "proposals",
+                                                  config.val_split, &looked_seconds)
+                                 : nullptr;
   if (learned)
     std::cout << "proposals for " << photos->size() + (val_photos ? val_photos->size() : 0)
               << " photos: " << Progress::duration(proposing.seconds())
@@ -284,9 +297,14 @@ void train_run(const Program& program, const TrainSettings& settings) {
   }
   std::cout << std::lround(summary.seconds) << " s in steps; " << peak_megabytes()
             << " MB at the most\n";
+  const bool own_photos = val_set == nullptr;  // there are no others to measure it on
   write_results({spec, detector, preparation_of(spec)}, recipe, summary,
-                val_set != nullptr ? *val_set : train_set, *photos,
-                val_set != nullptr ? config.val_split : config.train_split, out);
+                own_photos ? train_set : *val_set, *photos,
+                {.run = out.string(),
+                 .data = config.data,
+                 .split = own_photos ? config.train_split : config.val_split,
+                 .style = "coco"},
+                own_photos ? learned_seconds : looked_seconds, out);
   std::cout << "run: " << out.string() << ", pictures: " << (out / kPage).string() << "\n";
 }
 

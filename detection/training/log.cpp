@@ -73,15 +73,25 @@ TrainingLog TrainingLog::from_json(const std::string& text) {
 std::string TrainingLog::to_csv() const {
   std::ostringstream out;
   out.precision(8);
+  const std::size_t parts = steps.empty() ? 0 : steps.front().parts.size();
   out << "iteration,seconds,loss";
-  if (!steps.empty())
-    for (const auto& [name, value] : steps.front().parts) out << ',' << name << "_loss";
-  out << ",rate,images_per_second,positives_per_image\n";
+  for (std::size_t k = 0; k < parts; ++k) out << ',' << steps.front().parts[k].first << "_loss";
+  out << ",rate,images_per_second,positives_per_image,ap50,ap50_class_agnostic\n";
+  std::size_t next = 0;
+  const auto looks_until = [&](std::int64_t iteration) {
+    for (; next < validations.size() && validations[next].iteration < iteration; ++next) {
+      const ValidationRecord& v = validations[next];
+      out << v.iteration << ',' << v.seconds << std::string(parts + 5, ',') << v.ap50 << ','
+          << v.ap50_class_agnostic << '\n';
+    }
+  };
   for (const TrainingRecord& r : steps) {
+    looks_until(r.iteration);
     out << r.iteration << ',' << r.seconds << ',' << r.loss;
     for (const auto& [name, value] : r.parts) out << ',' << value;
-    out << ',' << r.rate << ',' << r.images << ',' << r.positives << '\n';
+    out << ',' << r.rate << ',' << r.images << ',' << r.positives << ",,\n";
   }
+  looks_until(std::numeric_limits<std::int64_t>::max());
   return out.str();
 }
 

@@ -39,7 +39,9 @@ struct TrainingLog {
   std::string to_json() const;
   /// Throws std::invalid_argument when the text is not what to_json() writes.
   static TrainingLog from_json(const std::string& text);
-  /// One line per record, for spreadsheets: iteration,seconds,loss,<parts>,rate,images_per_second.
+  /// One line per record, for spreadsheets: iteration,seconds,loss,<parts>,rate,images_per_second,
+  /// positives_per_image,ap50,ap50_class_agnostic. A line is of steps or of a look at the validation
+  /// set, and empty where the other kind has its numbers.
   std::string to_csv() const;
   /// One object a line, for programs: {"iteration", "seconds", "loss", ...}, and among them, where
   /// it was measured, {"iteration", "seconds", "ap50", "ap50_class_agnostic"}.

@@ -179,10 +179,11 @@ ProposalMethod proposal_method(const DetectorSpec& spec) {
 
 std::unique_ptr<WithProposals> with_proposals(const DetectorSpec& spec, const Dataset& dataset,
                                               const std::filesystem::path& cache,
-                                              const std::string& name) {
+                                              const std::string& name, double* seconds) {
   if (spec.model != "fast-rcnn") return nullptr;
   return std::make_unique<WithProposals>(
-      dataset, cached_proposals(dataset, proposal_method(spec), cache, name), kMostProposals);
+      dataset, cached_proposals(dataset, proposal_method(spec), cache, name, nullptr, seconds),
+      kMostProposals);
 }
 
 }  // namespace boxgrad::detection

@@ -80,9 +80,10 @@ inline constexpr std::int64_t kMostProposals = 2000;
 /// How a Fast R-CNN of such a spec gets its proposals.
 ProposalMethod proposal_method(const DetectorSpec& spec);
 /// `dataset` with proposals where the model needs them from outside, else null. They are kept in
-/// <cache>/<name>.safetensors. The dataset must outlive the result.
+/// <cache>/<name>.safetensors. The dataset must outlive the result. `seconds`, if given, becomes
+/// what making them took, also when that was at another time and the file has them.
 std::unique_ptr<WithProposals> with_proposals(const DetectorSpec& spec, const Dataset& dataset,
                                               const std::filesystem::path& cache,
-                                              const std::string& name);
+                                              const std::string& name, double* seconds = nullptr);
 
 }  // namespace boxgrad::detection
