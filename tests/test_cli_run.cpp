@@ -308,7 +308,8 @@ TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
         "holds a run already");
 }
 
-TEST_CASE("a run that is killed on its way goes on to the same bits", "[cli][cli_run][survive]") {
+TEST_CASE("a run that is killed on its way goes on to the same bits",
+          "[cli][cli_run][survive][fork]") {
   const CliFolder folder("killed");
   const fs::path photos = folder.path() / "photos";
   write_photos(photos, 16, true);

@@ -134,7 +134,8 @@ TEST_CASE("a folder that may not be written to is an error, and stays as it is",
   CHECK(load_checkpoint(folder.path)->iteration == 10);
 }
 
-TEST_CASE("a training whose disk fills up stops in words and can be resumed", "[survive][errors]") {
+TEST_CASE("a training whose disk fills up stops in words and can be resumed",
+          "[survive][errors][fork]") {
   const Folder folder;
   const ToyDataset data;
   TrainerOptions options{.iterations = 24,

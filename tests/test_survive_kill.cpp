@@ -94,7 +94,7 @@ int kills_wanted() {
 
 }  // namespace
 
-TEST_CASE("a training killed at any moment ends in the same bits", "[survive][kill]") {
+TEST_CASE("a training killed at any moment ends in the same bits", "[survive][kill][fork]") {
   // Many kills are worth a real disk.
   const bool many = std::getenv("BOXGRAD_KILLS") != nullptr;
   const fs::path folder =

@@ -90,7 +90,7 @@ TEST_CASE("training gives the same bits for any number of threads", "[trainer]")
   }
 }
 
-TEST_CASE("a training that was killed ends in the same bits when resumed", "[trainer]") {
+TEST_CASE("a training that was killed ends in the same bits when resumed", "[trainer][fork]") {
   const Trained whole = run(toy_options());
   Random random(11);
   for (int attempt = 0; attempt < 20; ++attempt) {
