@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <new>
 #include <set>
 
 #include "detection/training/loader.h"
@@ -121,6 +123,29 @@ TEST_CASE("Loader rethrows a worker's error in its turn", "[data][loader][errors
                        }});
   loader.next();
   CHECK_THROWS_WITH(loader.next(), "Loader: iteration 1, sample 3 (no. 3): resize: too small");
+}
+
+TEST_CASE("Loader blames no photo for lack of memory or a mistake of ours",
+          "[data][loader][errors]") {
+  struct Failing : Numbered {
+    std::function<void()> fail;
+    explicit Failing(std::function<void()> how) : Numbered(4), fail(std::move(how)) {}
+    Sample get(std::int64_t index) const override {
+      if (index == 2) fail();
+      return Numbered::get(index);
+    }
+  };
+  const Failing memory([] { throw std::bad_alloc(); });
+  const Failing mistake([] { throw std::logic_error("a mistake"); });
+  const Failing file([] { throw std::runtime_error("cannot read"); });
+  for (const int threads : {0, 1}) {
+    const LoaderOptions options{.batch_size = 2, .shuffle = false, .threads = threads};
+    Loader first(memory, options), second(mistake, options), third(file, options);
+    for (Loader* loader : {&first, &second, &third}) loader->next();
+    CHECK_THROWS_AS(first.next(), std::bad_alloc);
+    CHECK_THROWS_AS(second.next(), std::logic_error);
+    CHECK_THROWS_WITH(third.next(), "Loader: iteration 1, sample 2: cannot read");
+  }
 }
 
 TEST_CASE("Loader holds a bounded number of batches and stops at once", "[data][loader]") {

@@ -77,7 +77,12 @@ void detect_run(const DetectSettings& settings) {
   if (!settings.draw.empty()) std::filesystem::create_directories(settings.draw);
   std::set<std::string> taken;
   std::size_t failed = 0;
-  // Every photo, or an error that names it; the others go on.
+  const auto report = [&](const std::exception& error) {
+    ++failed;
+    std::cerr << "error: " << error.what() << std::endl;
+  };
+  // Every photo, or an error that names it; the others go on. Lack of memory and mistakes of ours
+  // are no photo's, and end the command (core/program.h).
   for (const Path& path : settings.photos) try {
       const Image photo = Image::read(path);
       const Detections found =
@@ -89,9 +94,10 @@ void detect_run(const DetectSettings& settings) {
         print_found(path.string(), found, trained.spec.classes);
       if (!settings.draw.empty())
         draw_found(photo, found, trained.spec.classes, settings.draw / free_name(path, taken));
-    } catch (const std::exception& error) {
-      ++failed;
-      std::cerr << "error: " << error.what() << std::endl;
+    } catch (const std::invalid_argument& error) {
+      report(error);
+    } catch (const std::runtime_error& error) {
+      report(error);
     }
   if (failed > 0)
     throw std::runtime_error(concat(failed, " of ", settings.photos.size(), " photos failed"));

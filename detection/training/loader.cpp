@@ -75,6 +75,11 @@ std::vector<std::int64_t> Loader::indices_of(std::int64_t iteration) {
 Batch Loader::make(std::int64_t iteration, const std::vector<std::int64_t>& indices) const {
   std::vector<Sample> samples;
   std::string at = concat("iteration ", iteration);
+  // What a file may be to blame for is told with its place. Lack of memory and mistakes of ours
+  // stay what they are: whoever reads the exit status must not look for them in the photos.
+  const auto fail = [&](const std::exception& error) {
+    throw std::runtime_error(concat("Loader: ", at, ": ", error.what()));
+  };
   try {
     for (std::size_t k = 0; k < indices.size(); ++k) {
       if (stopping_) throw Stopped{};
@@ -90,9 +95,12 @@ Batch Loader::make(std::int64_t iteration, const std::vector<std::int64_t>& indi
     }
     at = concat("iteration ", iteration);
     return collate(samples, options_.batch);
-  } catch (const std::exception& error) {
-    throw std::runtime_error(concat("Loader: ", at, ": ", error.what()));
+  } catch (const std::invalid_argument& error) {
+    fail(error);
+  } catch (const std::runtime_error& error) {
+    fail(error);
   }
+  return {};  // not reached: fail() throws
 }
 
 void Loader::work() {
