@@ -72,6 +72,29 @@ TEST_CASE("checkpoint: what an earlier run left does not pass for the newest", "
   CHECK_FALSE(fs::exists(folder.path / "checkpoint-80.safetensors"));
 }
 
+TEST_CASE("checkpoint: what kills have left is swept up, and nothing else", "[checkpoint]") {
+  const Folder folder;
+  save_checkpoint(folder.path, make(10));
+  // Killed between the two renames, between the two removals, and inside either file.
+  for (const char* name : {"checkpoint-5.safetensors", "checkpoint-17.safetensors",
+                           "checkpoint-13.safetensors.tmp", "checkpoint-14.json.tmp"})
+    write(folder.path / name, as_bytes("left"));
+  const std::vector<std::string> others{"checkpoint-x.safetensors", "log.csv.tmp",
+                                        "model.safetensors", "my-checkpoint-5.safetensors"};
+  for (const std::string& name : others) write(folder.path / name, as_bytes("somebody's"));
+  save_checkpoint(folder.path, make(20));
+  std::vector<std::string> expected{"checkpoint-10.json", "checkpoint-10.safetensors",
+                                    "checkpoint-20.json", "checkpoint-20.safetensors"};
+  expected.insert(expected.end(), others.begin(), others.end());
+  std::ranges::sort(expected);
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder.path))
+    names.push_back(entry.path().filename().string());
+  std::ranges::sort(names);
+  CHECK(names == expected);
+  CHECK(load_checkpoint(folder.path)->iteration == 20);
+}
+
 TEST_CASE("checkpoint: every changed byte and every length is noticed", "[checkpoint][errors]") {
   const Folder folder;
   save_checkpoint(folder.path, make(10));

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "core/parallel.h"
 #include "core/stopwatch.h"
@@ -80,11 +81,43 @@ pid_t start(const TrainerOptions& options) {
   return child;
 }
 
-bool is_being_written(const fs::path& folder) {
+/// The temporary files in a folder and when each was last written to.
+std::map<fs::path, fs::file_time_type> temporary_files(const fs::path& folder) {
+  std::map<fs::path, fs::file_time_type> found;
   std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (it->path().extension() == ".tmp") return true;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() != ".tmp") continue;
+    std::error_code gone;  // renamed meanwhile
+    const auto time = fs::last_write_time(it->path(), gone);
+    if (!gone) found.emplace(it->path(), time);
+  }
+  return found;
+}
+
+/// Whether one was begun since `before`: what an earlier kill left is not being written.
+bool is_being_written(const fs::path& folder,
+                      const std::map<fs::path, fs::file_time_type>& before) {
+  for (const auto& [path, time] : temporary_files(folder))
+    if (const auto old = before.find(path); old == before.end() || old->second != time) return true;
   return false;
+}
+
+/// What a run that ended leaves, however often it was killed on its way.
+void check_no_leavings(const fs::path& folder) {
+  std::vector<std::string> others;
+  int manifests = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const fs::path& path = entry.path();
+    const bool checkpoint = path.filename().string().starts_with("checkpoint-");
+    if (checkpoint && path.extension() == ".json")
+      ++manifests;
+    else if (!checkpoint || path.extension() != ".safetensors" ||
+             !fs::exists(fs::path(path).replace_extension(".json")))
+      others.push_back(path.filename().string());
+  }
+  CHECK(manifests == 2);
+  std::ranges::sort(others);
+  CHECK(others == std::vector<std::string>{"log.csv", "log.jsonl"});
 }
 
 int kills_wanted() {
@@ -117,20 +150,21 @@ TEST_CASE("a training killed at any moment ends in the same bits", "[survive][ki
       REQUIRE(warning.empty());  // whatever is there is whole
       if (saved && saved->iteration == saved->total_iterations) break;
       options.resume = saved.has_value();
+      const auto left = temporary_files(folder);
       const pid_t child = start(options);
       // Half of them at a random moment, half in the first or a later moment of writing.
       const bool aimed = random.below(2) == 0;
       const double moment = random.uniform() * seconds;
       const Stopwatch since;
       while (since.seconds() < moment ||
-             (aimed && since.seconds() < seconds && !is_being_written(folder)))
+             (aimed && since.seconds() < seconds && !is_being_written(folder, left)))
         usleep(aimed ? 20 : 200);
       kill(child, SIGKILL);
       int status = 0;
       waitpid(child, &status, 0);
       if (WIFSIGNALED(status)) {
         ++kills;
-        while_writing += is_being_written(folder);
+        while_writing += is_being_written(folder, left);
       } else {
         REQUIRE(WEXITSTATUS(status) == 0);
         ++too_fast;
@@ -146,6 +180,7 @@ TEST_CASE("a training killed at any moment ends in the same bits", "[survive][ki
     options.resume = saved.has_value();
     ++(options.resume ? resumed : begun_again);
     CHECK(run(options) == whole);
+    check_no_leavings(folder);
   }
   fs::remove_all(folder);
   if (many)

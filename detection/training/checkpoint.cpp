@@ -55,6 +55,29 @@ std::vector<std::int64_t> generations(const fs::path& folder) {
   return found;
 }
 
+/// Of the name of a file that a kill may leave by itself: a checkpoint's tensors, or a temporary file
+/// of it. Empty for other files.
+std::optional<std::int64_t> iteration_of_part(const fs::path& path) {
+  const std::string name = path.filename().string();
+  for (const std::string_view ending : {".safetensors", ".safetensors.tmp", ".json.tmp"})
+    if (name.ends_with(ending))
+      return iteration_of(name.substr(0, name.size() - ending.size()) + ".json");
+  return {};
+}
+
+/// Removes what kills have left: tensors whose manifest was never written or is gone already, and
+/// temporary files of generations that do not come again. What has a manifest stays.
+void sweep(const fs::path& folder) {
+  std::vector<fs::path> lost;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const auto iteration = iteration_of_part(entry.path());
+    if (!iteration) continue;
+    if (entry.path().extension() == ".tmp" || !fs::exists(manifest_path(folder, *iteration)))
+      lost.push_back(entry.path());
+  }
+  for (const fs::path& path : lost) fs::remove(path);
+}
+
 Checkpoint read_generation(const fs::path& folder, std::int64_t iteration) {
   const fs::path manifest = manifest_path(folder, iteration);
   Checkpoint c;
@@ -127,6 +150,7 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
     fs::remove(manifest_path(folder, iteration));
     fs::remove(tensor_path(folder, iteration));
   }
+  sweep(folder);
 }
 
 Checkpoint read_checkpoint(const fs::path& manifest) {

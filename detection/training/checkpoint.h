@@ -29,7 +29,8 @@ struct Checkpoint {
 /// into place last, `checkpoint-<iteration>.json` with the counters, the log, the SHA-256 of the
 /// tensor file and one of itself. Whenever the process dies, every manifest that is there names a
 /// tensor file that is whole. This generation and the one before are kept; later ones, which an
-/// earlier run left in the folder, are removed.
+/// earlier run left in the folder, are removed, as is what a kill left of others: tensors without a
+/// manifest, temporary files. One process at a time may write into a folder.
 ///
 /// Throws std::runtime_error naming the file when something cannot be written, or when a tensor
 /// holds a number that is not finite; the generations that were there stay.
