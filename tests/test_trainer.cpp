@@ -2,12 +2,15 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
+#include <iostream>
 #include <limits>
 #include <thread>
 
 #include "core/parallel.h"
+#include "core/stopwatch.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/trainer.h"
 #include "layers/adamw.h"
@@ -247,4 +250,75 @@ TEST_CASE("the number of steps follows when they get slower", "[trainer]") {
   CHECK(result.summary.total_iterations == totals.back());
   CHECK(totals.back() < totals.front());
   CHECK(result.summary.seconds < 2 * 60 * options.minutes);
+}
+
+namespace {
+
+using Milliseconds = std::chrono::milliseconds;
+
+/// Of squares whose decoding takes a while.
+struct SlowDataset : ToyDataset {
+  Sample get(std::int64_t index) const override {
+    std::this_thread::sleep_for(Milliseconds(30));
+    return ToyDataset::get(index);
+  }
+};
+
+/// Whether a training takes so many seconds, to within 10 %, in one of three tries: others use the
+/// machine as well. Steps sleep, so that their pace is not the machine's alone.
+bool takes(TrainerOptions options, double seconds, const Dataset& validation, std::size_t& looks) {
+  options.on_step = [](std::int64_t, const DetectorLoss&) {
+    std::this_thread::sleep_for(Milliseconds(5));
+  };
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const ToyDataset data;
+    const auto model = make_toy();
+    nn::AdamW optimizer(*model, {.rate = 0.01});
+    const Stopwatch watch;
+    const TrainingSummary summary = train(*model, optimizer, data, {}, {}, options, &validation);
+    const double took = watch.seconds();
+    looks = summary.log.validations.size();
+    CHECK(summary.iterations == summary.total_iterations);
+    CHECK(summary.log.validations.back().iteration == summary.iterations);
+    if (std::abs(took - seconds) < 0.1 * seconds) return true;
+    std::cerr << "a training of " << seconds << " s took " << took << " s\n";
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("minutes are kept, with looks that take a sixth of them", "[trainer]") {
+  const ToyDataset data;
+  TrainerOptions options = toy_options();
+  options.minutes = 0.04;
+  options.validations = 2;
+  options.on_validation = [](const ValidationRecord&) {
+    std::this_thread::sleep_for(Milliseconds(400));
+  };
+  std::size_t looks = 0;
+  CHECK(takes(options, 2.4, data, looks));  // the last look is behind the last step
+  CHECK(looks == 2);
+}
+
+TEST_CASE("looks take no more than half of the minutes", "[trainer]") {
+  const SlowDataset slow;
+  TrainerOptions options = toy_options();
+  options.minutes = 0.03;
+  options.validations = 40;
+  std::size_t looks = 0;
+  CHECK(takes(options, 1.8, slow, looks));
+  CHECK(looks >= 1);
+  CHECK(looks < 20);  // of 0.06 s at least, were each photo decoded by a core of its own
+}
+
+TEST_CASE("what was spent before counts, up to half of the minutes", "[trainer]") {
+  const ToyDataset data;
+  TrainerOptions options = toy_options();
+  options.minutes = 0.03;
+  std::size_t looks = 0;
+  options.seconds_spent = 0.5;
+  CHECK(takes(options, 1.3, data, looks));
+  options.seconds_spent = 100;
+  CHECK(takes(options, 0.9, data, looks));
 }

@@ -236,11 +236,17 @@ void train_run(const Program& program, const TrainSettings& settings) {
   const auto looked = val_photos ? with_proposals(spec, *val_photos, out / "proposals",
                                                   config.val_split, &looked_seconds)
                                  : nullptr;
-  if (learned)
+  const double spent = learned ? proposing.seconds() : 0;
+  if (learned) {
     std::cout << "proposals for " << photos->size() + (val_photos ? val_photos->size() : 0)
-              << " photos: " << Progress::duration(proposing.seconds())
-              << ", which is not part of --minutes; kept in " << (out / "proposals").string()
-              << "\n";
+              << " photos: " << Progress::duration(spent);
+    if (recipe.minutes() > 0 && !resume)
+      std::cout
+          << (spent <= 30 * recipe.minutes()
+                  ? ", which is part of --minutes"
+                  : ", which is more than half of --minutes: the training takes the other half");
+    std::cout << "; kept in " << (out / "proposals").string() << "\n";
+  }
   const Dataset& train_set = learned ? static_cast<const Dataset&>(*learned) : *photos;
   const Dataset* val_set = looked ? static_cast<const Dataset*>(looked.get()) : val_photos.get();
   if (resume) {
@@ -279,10 +285,11 @@ void train_run(const Program& program, const TrainSettings& settings) {
   };
   // A run may have been killed between its last checkpoint and its results.
   const Stopwatch watch;
-  const TrainingSummary summary = resume && checkpoint->iteration >= checkpoint->total_iterations
-                                      ? finish_from(*detector, *checkpoint)
-                                      : train_on_photos(*detector, recipe, spec, train_set, val_set,
-                                                        looks_of(recipe), out, resume, keep_best);
+  const TrainingSummary summary =
+      resume && checkpoint->iteration >= checkpoint->total_iterations
+          ? finish_from(*detector, *checkpoint)
+          : train_on_photos(*detector, recipe, spec, train_set, val_set, looks_of(recipe), out,
+                            resume, keep_best, spent);
   if (summary.interrupted)
     throw std::runtime_error(concat("interrupted after ", summary.iterations, " of ",
                                     summary.total_iterations, " steps; boxgrad train --resume ",
@@ -291,7 +298,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
   save_trained(out / kModelFile, *detector, spec);
   std::cout << summary.iterations << " steps of " << recipe.batch_size() << " photos: ";
   if (!resume) {  // the clock of a run with several parts stood still in between
-    std::cout << Progress::duration(watch.seconds());
+    std::cout << Progress::duration(spent + watch.seconds());
     if (recipe.minutes() > 0) std::cout << " of " << Progress::duration(60 * recipe.minutes());
     std::cout << ", ";
   }

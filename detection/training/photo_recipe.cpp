@@ -157,11 +157,11 @@ TrainingSummary train_on_photos(Detector& detector, const PhotoRecipe& recipe,
                                 const DetectorSpec& spec, const Dataset& photos,
                                 const Dataset* validation, std::int64_t looks,
                                 const std::filesystem::path& out, bool resume,
-                                const ValidationHook& on_validation) {
+                                const ValidationHook& on_validation, double seconds_spent) {
   const Preparation preparation = preparation_of(spec);
   if (const auto* region = std::get_if<RegionRecipe>(&recipe.settings))
     return train_region_detector(detector, *region, preparation, photos, validation, out, resume,
-                                 on_validation);
+                                 on_validation, seconds_spent);
   if (const auto* dense = std::get_if<DenseRecipe>(&recipe.settings))
     return train_dense_detector(detector, *dense, preparation, photos, validation, looks, out,
                                 resume, on_validation);

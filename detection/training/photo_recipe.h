@@ -67,12 +67,13 @@ std::string start(Detector& detector, const PhotoRecipe& recipe, const DetectorS
 /// Freezes what start() freezes, for a training that goes on.
 void settle(Detector& detector, const PhotoRecipe& recipe);
 
-/// Trains it; see train_ssd_mobilenet().
+/// Trains it; see train_ssd_mobilenet(). seconds_spent: what making proposals took, see
+/// TrainerOptions; 0 for the models that need none.
 TrainingSummary train_on_photos(Detector& detector, const PhotoRecipe& recipe,
                                 const DetectorSpec& spec, const Dataset& train,
                                 const Dataset* validation, std::int64_t looks,
                                 const std::filesystem::path& out, bool resume,
-                                const ValidationHook& on_validation = {});
+                                const ValidationHook& on_validation = {}, double seconds_spent = 0);
 
 /// Of selective search, for each photo.
 inline constexpr std::int64_t kMostProposals = 2000;

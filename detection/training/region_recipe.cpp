@@ -79,7 +79,8 @@ std::shared_ptr<Detector> make_region_detector(const RegionRecipe& recipe, const
 TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& recipe,
                                       const Preparation& preparation, const Dataset& train_set,
                                       const Dataset* validation, const std::filesystem::path& out,
-                                      bool resume, const ValidationHook& on_validation) {
+                                      bool resume, const ValidationHook& on_validation,
+                                      double seconds_spent) {
   const InMemory photos(train_set, {.resize = preparation.resize});
   nn::AdamW optimizer(detector, {.rate = recipe.rate,
                                  .beta2 = 0.99,
@@ -87,6 +88,7 @@ TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& re
                                  .groups = {{.pattern = ".*[.]bias", .decay = 0}}});
   TrainerOptions options = trainer_options(recipe, train_set.size(), out, resume, on_validation);
   options.validations = 4;
+  options.seconds_spent = seconds_spent;
   return train(detector, optimizer, photos, recipe.augmentation(), preparation, options,
                validation);
 }

@@ -87,11 +87,12 @@ std::shared_ptr<Detector> make_region_detector(const RegionRecipe& recipe, const
 /// validation  measured at four points of the run, or null
 /// out         where checkpoint and log go, see TrainerOptions; empty: nowhere
 /// resume      go on from the checkpoint in `out`
-/// on_validation  see TrainerOptions
+/// on_validation, seconds_spent  see TrainerOptions
 TrainingSummary train_region_detector(Detector& detector, const RegionRecipe& recipe,
                                       const Preparation& preparation, const Dataset& train,
                                       const Dataset* validation = nullptr,
                                       const std::filesystem::path& out = {}, bool resume = false,
-                                      const ValidationHook& on_validation = {});
+                                      const ValidationHook& on_validation = {},
+                                      double seconds_spent = 0);
 
 }  // namespace boxgrad::detection

@@ -79,6 +79,7 @@ class Run {
         options_(options),
         validation_(validation),
         average_(detector, options.average_decay),
+        looks_(options.validations),
         total_(options.iterations) {
     check(options.batch_size >= 1, "train: batch_size must be >= 1, got ", options.batch_size);
     check(options.iterations >= 1 || options.minutes > 0, "train: iterations must be >= 1, got ",
@@ -118,8 +119,7 @@ class Run {
         return every > 0 && iteration_ % every == 0 && iteration_ < total_;
       };
       if (due(options_.log_every) || iteration_ == total_) record(schedule);
-      if (due((total_ + options_.validations - 1) / options_.validations) &&
-          validation_ != nullptr) {
+      if (is_look(iteration_, total_)) {
         validate(options_.validation_images);
         progress.line(describe_last());
       }
@@ -238,6 +238,7 @@ class Run {
       step(loader.next(), still);
     }
     pace_.step_seconds = seconds_since(start) / kTimed;
+    if (validation_ != nullptr) measure_look();
 
     detector_.load_state_dict(model);
     optimizer_.load_state_dict(optimizer);
@@ -245,28 +246,85 @@ class Run {
     default_random() = random;
     log_ = {};  // these steps are nobody's loss
     iteration_ = 0;
-    pace_.seconds = seconds_since(begun_);
+    pace_.seconds = trained_seconds();
     estimate_total();
   }
 
-  void estimate_total() {
-    const double left = options_.minutes * 60 - seconds_since(begun_);
-    total_ = iteration_ +
-             std::max<std::int64_t>(1, static_cast<std::int64_t>(left / pace_.step_seconds));
+  /// Estimates what a look takes by some of its images. All looks together may take half of the
+  /// time: there are fewer when they would take more.
+  void measure_look() {
+    std::int64_t images = validation_->size();
+    if (options_.validation_images >= 0) images = std::min(images, options_.validation_images);
+    if (images < 1) return;
+    const std::int64_t some = std::min(images, 2 * options_.validation_batch);
+    const Clock::time_point start = Clock::now();
+    detect_all(detector_, *validation_, preparation_, some, options_.validation_batch);
+    look_seconds_ = seconds_since(start) * static_cast<double>(images) / static_cast<double>(some);
+    release_free_memory();
+    const double fitting = time_allowed() / 2 / std::max(look_seconds_, 1e-9);
+    if (fitting < static_cast<double>(looks_))
+      looks_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(fitting));
   }
 
-  /// Machines get slower when they are warm or shared, and validation takes time, too: after every
-  /// tenth of the time, up to the last, the estimate is made anew with the pace of that tenth.
+  /// What is left of the minutes for train(), half of them at least.
+  double time_allowed() const {
+    return 60 * options_.minutes - std::min(options_.seconds_spent, 30 * options_.minutes);
+  }
+
+  /// Since the beginning, looks left out.
+  double trained_seconds() const { return seconds_since(begun_) - looked_seconds_; }
+
+  /// The number of steps that end, with the looks that belong to it, when the time is up. Looks are
+  /// paid for before steps are, the one at the end included; whatever they take, half of the time
+  /// is for steps.
+  void estimate_total() {
+    const double left = time_allowed() - seconds_since(begun_);
+    const double least = time_allowed() / 2 - trained_seconds();
+    // More steps may mean another look, which leaves time for fewer: the most that is paid for.
+    for (std::int64_t looks = validation_ == nullptr ? 0 : 1;; ++looks) {
+      const double time = std::max(left - static_cast<double>(looks) * look_seconds_, least);
+      total_ = iteration_ +
+               std::max<std::int64_t>(1, static_cast<std::int64_t>(time / pace_.step_seconds));
+      if (time <= least || looks_until(total_) <= looks) return;
+    }
+  }
+
+  /// Machines get slower when they are warm or shared: after every tenth of the time, up to the
+  /// last, the estimate is made anew with the pace of that tenth, and behind a look with what that
+  /// took.
   bool correct_total() {
     if (options_.minutes <= 0 || fixed_) return false;
-    const double now = seconds_since(begun_), whole = options_.minutes * 60;
-    if (now - pace_.seconds < whole / 10 || now > whole * 19 / 20) return false;
+    if (seconds_since(begun_) > time_allowed() * 19 / 20) return false;
+    const double now = trained_seconds();
     const auto steps = static_cast<double>(iteration_ - pace_.iteration);
-    if (steps < 1) return false;
-    pace_ = {(now - pace_.seconds) / steps, now, iteration_};
+    const bool tenth = now - pace_.seconds >= time_allowed() / 10 && steps >= 1;
+    if (!tenth && !look_is_new_) return false;
+    look_is_new_ = false;
+    if (tenth) pace_ = {(now - pace_.seconds) / steps, now, iteration_};
     const std::int64_t before = total_;
     estimate_total();
     return total_ != before;
+  }
+
+  // --- when to look at the validation set ------------------------------------------------------
+
+  /// Whether there is a look behind this step, were there `total` of them. The total may have been
+  /// another when the last look was: none follows it at once.
+  bool is_look(std::int64_t iteration, std::int64_t total) const {
+    const std::int64_t every = (total + looks_ - 1) / looks_;
+    const std::int64_t last = log_.validations.empty() ? 0 : log_.validations.back().iteration;
+    return validation_ != nullptr && iteration % every == 0 && iteration < total &&
+           iteration - last > every / 2;
+  }
+
+  /// How many looks there will be from here on, the one at the end included.
+  std::int64_t looks_until(std::int64_t total) const {
+    if (validation_ == nullptr) return 0;
+    const std::int64_t every = (total + looks_ - 1) / looks_;
+    std::int64_t looks = 1;
+    for (std::int64_t at = (iteration_ / every + 1) * every; at < total; at += every)
+      looks += is_look(at, total);
+    return looks;
   }
 
   // --- what is written down -------------------------------------------------------------------
@@ -289,6 +347,7 @@ class Run {
 
   void validate(std::int64_t images) {
     if (validation_ == nullptr) return;
+    const Clock::time_point start = Clock::now();
     const bool running = resumed_.has_value();
     pause_clock();
     average_.swap();
@@ -303,6 +362,9 @@ class Run {
         {iteration_, seconds_, result.mean_ap.value_or(0), result.class_agnostic.ap.value_or(0)});
     if (options_.on_validation) options_.on_validation(log_.validations.back());
     average_.swap();
+    look_seconds_ = seconds_since(start);
+    looked_seconds_ += look_seconds_;
+    look_is_new_ = true;
     if (running) resume_clock();
   }
 
@@ -373,14 +435,18 @@ class Run {
   Transform transform_;
   nn::WeightAverage average_;
 
+  std::int64_t looks_;  ///< over the run; fewer than wished when they take long
   std::int64_t iteration_ = 0, total_;
   bool fixed_ = false;  ///< total_ came from a checkpoint
   Clock::time_point begun_;
   struct Pace {
     double step_seconds = 0;     ///< of late
-    double seconds = 0;          ///< since the beginning, when that was found
+    double seconds = 0;          ///< trained_seconds(), when that was found
     std::int64_t iteration = 0;  ///< of the same moment
   } pace_;
+  double look_seconds_ = 0;    ///< that the last look took, at first an estimate
+  double looked_seconds_ = 0;  ///< all looks since the beginning
+  bool look_is_new_ = false;   ///< the estimate of steps does not know it yet
   double seconds_ = 0;
   std::optional<Clock::time_point> resumed_;
   Clock::time_point saved_;  ///< the last checkpoint, or the beginning

@@ -20,8 +20,13 @@ struct TrainerOptions {
   std::int64_t iterations = 1000;  ///< steps in all
   /// If > 0: the run takes so long, validation and checkpoints included. The first steps are timed
   /// for the number of steps that fits, which is corrected on the way, and schedule() with it. A
-  /// checkpoint has the number of that moment, and a resumed run keeps to it.
+  /// checkpoint has the number of that moment, and a resumed run keeps to it. Half of the time is
+  /// for steps: there are fewer looks than `validations` when these would take the other half, and
+  /// only a single one that takes longer than that makes the run longer.
   double minutes = 0;
+  /// Of these minutes, what had to be done before train() took already (proposals); counts up to
+  /// half of them.
+  double seconds_spent = 0;
   std::int64_t batch_size = 16;
   std::uint64_t seed = 0;  ///< order of the images, augmentation, sampling
 
