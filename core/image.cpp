@@ -11,6 +11,7 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "core/image_check.h"
+#include "core/printable.h"
 
 namespace {
 
@@ -92,11 +93,7 @@ using Bytes = std::span<const std::uint8_t>;
 constexpr std::array<std::uint8_t, 2> kJpegEnd = {0xff, 0xd9};
 
 // A file's name as part of a one-line message, whatever bytes it is made of.
-std::string quoted(const std::string& name) {
-  std::string text = "\"";
-  for (const char c : name) text += static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
-  return text + "\": ";
-}
+std::string quoted(const std::string& name) { return "\"" + printable_whole(name) + "\": "; }
 
 std::int64_t megabytes(std::size_t bytes) { return static_cast<std::int64_t>(bytes >> 20); }
 

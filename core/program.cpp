@@ -17,6 +17,7 @@
 #include "core/blas.h"
 #include "core/check.h"
 #include "core/parallel.h"
+#include "core/printable.h"
 #include "core/random.h"
 #include "core/scalar.h"
 
@@ -51,15 +52,12 @@ namespace {
 constexpr double kHuge = std::numeric_limits<double>::max();
 
 /// Some messages of CLI11 and of the standard library span lines; scripts and eyes want one. Names
-/// from files stand in many: what a terminal would take for an order becomes '?'.
+/// from files stand in many.
 std::string one_line(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   for (char& c : text)
-    if (c == '\n' || c == '\r')
-      c = ' ';
-    else if (static_cast<unsigned char>(c) < 32 || c == 127)
-      c = '?';
-  return text;
+    if (c == '\n' || c == '\r') c = ' ';
+  return printable_whole(text);
 }
 
 int fail(int status, const std::string& message) {

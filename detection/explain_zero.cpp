@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/printable.h"
 #include "core/svg.h"
-#include "detection/data/data_report.h"
 #include "detection/evaluation.h"
 
 namespace boxgrad::detection {

@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include "core/serialize.h"
-#include "detection/data/data_report.h"
 #include "detection/training/checkpoint.h"
 #include "tests/catch.h"
 #include "tests/cli.h"
@@ -115,9 +114,4 @@ TEST_CASE("info passes no terminal's orders on", "[cli][info]") {
   CHECK(refused.status == 1);
   CHECK_THAT(refused.err, Catch::Contains("x?[2J.safetensors"));
   CHECK(no_order(refused.err));
-
-  CHECK(printable("caf\xC3\xA9") == "caf\xC3\xA9");
-  CHECK(printable("a\xC2\x9B"
-                  "2Jb\xC2\xA0") == "a?2Jb\xC2\xA0");
-  CHECK(printable("abcdef", 3) == "abc...");
 }

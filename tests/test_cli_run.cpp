@@ -436,6 +436,39 @@ TEST_CASE("the splits that a folder has of its own", "[cli][photo_splits]") {
   CHECK_THROWS_WITH(photo_splits(folder.path() / "absent"), Catch::Contains("there is no"));
 }
 
+TEST_CASE("lists of any name are found, and photos that are in both said", "[cli][photo_splits]") {
+  const CliFolder folder("lists");
+  const fs::path photos = folder.path() / "photos", lists = photos / "ImageSets/Main";
+  write_photos(photos, 12, true);
+  fs::copy(lists / "val.txt", lists / "my_val.txt");
+  CHECK(photo_splits(photos) == std::vector<std::string>{"test", "train", "val"});
+  CHECK(has_photo_split(photos, "my_val"));
+  CHECK_FALSE(has_photo_split(photos, "other_val"));
+  std::ofstream(lists / "all.txt")
+      << read_text_file(lists / "train.txt", 1 << 16) << read_text_file(lists / "val.txt", 1 << 16);
+  const auto train = [&](const std::string& learned, const std::string& asked) {
+    const fs::path run = folder.path() / (learned + asked);
+    return succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(),
+                     "--data", photos.string(), "--out", run.string(), "--train", learned, "--val",
+                     asked})
+        .out;
+  };
+  const std::string both = " are among those of ";
+  CHECK_THAT(train("train", "my_val"), Catch::Contains("my_val: 3 images") &&
+                                           Catch::Contains("on my_val: AP ") &&
+                                           !Catch::Contains(both));
+  CHECK_THAT(train("all", "val"),
+             Catch::Contains("3 of the 3 photos of \"val\"" + both + "\"all\": AP on them"));
+  // Lists with "_" alone are the folder's splits, and nothing is cut.
+  for (const char* name : {"val", "test", "train", "all"}) {
+    const fs::path list = lists / concat(name, ".txt");
+    if (name == std::string("train")) fs::copy(list, lists / "my_train.txt");
+    fs::remove(list);
+  }
+  CHECK(photo_splits(photos) == std::vector<std::string>{"my_train", "my_val"});
+  CHECK_FALSE(has_photo_split(photos, "train"));
+}
+
 TEST_CASE("the memory of a training is measured before it", "[cli][memory_estimate]") {
   PhotoRecipe recipe = PhotoRecipe::of("ssd-small");
   std::get<DenseRecipe>(recipe.settings).longer_px = 64;

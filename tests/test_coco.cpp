@@ -174,6 +174,20 @@ TEST_CASE("CocoDataset: what is wrong is skipped or mended, and said", "[coco][d
   CHECK_THROWS_WITH(CocoDataset(folder.root), Catch::Contains("no image is left"));
 }
 
+TEST_CASE("CocoDataset: classes that differ in case are reported, as VOC's are", "[coco][data]") {
+  const Folder folder;
+  folder.picture("a.png");
+  folder.text("a.json", file(kImage, kBox, R"({"id": 18, "name": "Dog"}, {"id": 3, "name": "cat"},
+                                              {"id": 4, "name": "dog"})"));
+  const CocoDataset data(folder.root);
+  CHECK(data.class_names() == std::vector<std::string>{"Dog", "cat", "dog"});
+  CHECK(data.report().count(DataProblem::similar_names) == 1);
+  CHECK(data.summary().back() == "1 class name(s) that differ in case only, kept apart: Dog: dog");
+  // Not of classes that were asked for: these are the question's.
+  const CocoDataset asked(folder.root, {.classes = {"dog", "Dog"}});
+  CHECK(asked.report().count(DataProblem::similar_names) == 0);
+}
+
 TEST_CASE("CocoDataset finds the published layout, and a folder for each split", "[coco][data]") {
   const Folder folder;
   for (const char* split : {"train2017", "val2017"}) {

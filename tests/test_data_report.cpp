@@ -28,9 +28,3 @@ TEST_CASE("a strict DataReport stops at the first problem", "[data_report]") {
   CHECK_THROWS_AS(report.add({DataProblem::no_area, "a.xml:7", "(5, 5, 5, 9)"}),
                   std::invalid_argument);
 }
-
-TEST_CASE("texts from strangers become printable", "[data_report]") {
-  CHECK(printable("cell") == "cell");
-  CHECK(printable("a\nb\x1b[31m") == "a?b?[31m");
-  CHECK(printable(std::string(500, 'x')).size() < 100);
-}

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/files.h"
+#include "core/printable.h"
 #include "detection/data/voc.h"
 #include "detection/data/voc_xml.h"
 #include "tests/catch.h"

@@ -4,9 +4,9 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/printable.h"
 #include "core/program.h"
 #include "detection/cli/subcommand.h"
-#include "detection/data/data_report.h"
 #include "detection/detections_json.h"
 #include "detection/draw.h"
 #include "detection/training/run_folder.h"

@@ -4,12 +4,14 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/printable.h"
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/report.h"
 #include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
+#include "detection/data/open_photos.h"
 #include "detection/result_files.h"
 #include "detection/training/explain_report.h"
 #include "detection/training/run_folder.h"
@@ -58,7 +60,7 @@ void print_table(const FigureTable& table, const EvaluationResult& evaluation,
 std::string split_to_measure(const EvalSettings& settings) {
   if (!settings.split.empty()) return settings.split;
   for (const char* split : {"test", "val"})
-    if (has_split(settings.data, split)) return split;
+    if (has_photo_split(settings.data, split)) return split;
   throw std::invalid_argument(concat("--split: ", settings.data,
                                      " has neither \"test\" nor \"val\"; name what to measure"));
 }

@@ -2,11 +2,11 @@
 #include <iostream>
 
 #include "core/check.h"
+#include "core/printable.h"
 #include "core/program.h"
 #include "core/serialize.h"
 #include "core/tfjs_weights.h"
 #include "detection/cli/subcommand.h"
-#include "detection/data/data_report.h"
 #include "detection/models/face_trunk.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/run_folder.h"

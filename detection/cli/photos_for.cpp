@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <iostream>
+#include <set>
 
 #include "core/check.h"
+#include "core/printable.h"
 #include "detection/data/open_photos.h"
 
 namespace boxgrad::detection {
@@ -54,6 +56,13 @@ std::string why_empty(const PhotoDataset& photos, const std::string& folder,
                 ": names are compared letter by letter");
 }
 
+std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& asked) {
+  std::set<std::filesystem::path> files;
+  for (const PhotoEntry& entry : learned.entries()) files.insert(entry.image);
+  return std::ranges::count_if(
+      asked.entries(), [&](const PhotoEntry& entry) { return files.count(entry.image) > 0; });
+}
+
 bool is_cut(const std::string& folder) { return photo_splits(folder).empty(); }
 
 void say_how_it_is_split(const std::string& folder) {
@@ -62,12 +71,6 @@ void say_how_it_is_split(const std::string& folder) {
     std::cout << folder << " has no lists of its own: a share of " << options.val_share
               << " of the photos, shuffled by seed " << options.split_seed
               << ", is \"val\", the others are \"train\"\n";
-}
-
-bool has_split(const std::string& folder, const std::string& split) {
-  const std::vector<std::string> own = photo_splits(folder);
-  if (own.empty()) return split == "train" || split == "val";
-  return std::ranges::find(own, split) != own.end();
 }
 
 }  // namespace boxgrad::detection

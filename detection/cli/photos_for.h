@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,11 +23,12 @@ std::unique_ptr<PhotoDataset> photos_for(const std::string& folder, const std::s
 std::string why_empty(const PhotoDataset& photos, const std::string& folder,
                       const std::string& split, const std::vector<std::string>& classes);
 
+/// How many of `asked` are photos of `learned`, too: AP on those says nothing of new ones.
+std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& asked);
+
 /// Whether "train" and "val" of a folder have to be cut, as it has neither lists nor folders of its
 /// own. What is cut is a function of the folder alone, and said once by say_how_it_is_split().
 bool is_cut(const std::string& folder);
 void say_how_it_is_split(const std::string& folder);
-/// Whether photos_for() will find this split.
-bool has_split(const std::string& folder, const std::string& split);
 
 }  // namespace boxgrad::detection

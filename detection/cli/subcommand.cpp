@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <iostream>
 
+#include "core/printable.h"
+
 namespace boxgrad::detection {
 
 namespace {
@@ -29,13 +31,6 @@ std::string usage() {
 int fail(const std::string& message) {
   std::cerr << "error: " << message << std::endl;
   return 1;
-}
-
-/// A word from the command line, fit for one line.
-std::string shown(std::string word) {
-  for (char& c : word)
-    if (static_cast<unsigned char>(c) < ' ') c = '?';
-  return word.substr(0, 60);
 }
 
 }  // namespace
@@ -67,7 +62,7 @@ int run_boxgrad(int argc, char** argv) {
     if (word == command.name) return command.run(argc - 1, argv + 1);
     names += (names.empty() ? "" : ", ") + std::string(command.name);
   }
-  return fail("there is no command \"" + shown(word) + "\"; there are " + names +
+  return fail("there is no command \"" + printable(word) + "\"; there are " + names +
               " (boxgrad --help)");
 }
 

@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "core/memory.h"
+#include "core/printable.h"
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/random.h"
@@ -17,6 +18,7 @@
 #include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
+#include "detection/data/open_photos.h"
 #include "detection/training/augmentation_sheet.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/memory_estimate.h"
@@ -216,12 +218,16 @@ void train_run(const Program& program, const TrainSettings& settings) {
       photos_for(config.data, config.train_split,
                  config.detector ? config.detector->classes : std::vector<std::string>());
   std::unique_ptr<PhotoDataset> val_photos;
-  if (has_split(config.data, config.val_split))
+  if (has_photo_split(config.data, config.val_split))
     val_photos = photos_for(config.data, config.val_split, photos->class_names());
   else
     std::cout
         << "there is no \"" << config.val_split
         << "\": nothing is measured along the way, and in the end the photos it learned from\n";
+  if (const std::int64_t both = val_photos ? photos_in_both(*photos, *val_photos) : 0; both > 0)
+    std::cout << both << " of the " << val_photos->size() << " photos of \"" << config.val_split
+              << "\" are among those of \"" << config.train_split
+              << "\": AP on them, and the best weights by it, say little of new photos\n";
   if (!given) set_length(program, settings, photos->size(), recipe);
 
   // The network: measured on the photos, unless the config has one.

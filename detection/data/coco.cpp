@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/printable.h"
 #include "core/progress.h"
 #include "detection/data/coco_json.h"
 
@@ -199,10 +200,12 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
 
   check(file.categories.size() <= 10000, "CocoDataset: at most 10000 categories are accepted, got ",
         file.categories.size(), " in ", path);
-  if (class_names_.empty())
+  if (class_names_.empty()) {
     for (const CocoFile::Category& category : file.categories)
       if (std::ranges::find(class_names_, category.name) == class_names_.end())
         class_names_.push_back(category.name);
+    report_similar_names({class_names_.begin(), class_names_.end()});
+  }
   std::map<std::string, std::string> category_names;
   for (const CocoFile::Category& category : file.categories)
     category_names.emplace(category.id, category.name);

@@ -86,15 +86,4 @@ std::vector<std::string> DataReport::summary() const {
   return lines;
 }
 
-std::string printable(const std::string& text, std::size_t most) {
-  std::string result = text.substr(0, most);
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(result[i]);
-    if (byte < 32 || byte == 127) result[i] = '?';
-    if (byte == 0xC2 && i + 1 < result.size() && static_cast<unsigned char>(result[i + 1]) < 0xA0)
-      result.replace(i, 2, "?");
-  }
-  return text.size() > most ? result + "..." : result;
-}
-
 }  // namespace boxgrad::detection

@@ -65,9 +65,4 @@ class DataReport {
   std::vector<DataIssue> issues_;
 };
 
-/// A text from a stranger's file for a message: control characters become '?', those of Latin-1
-/// (U+0080 to U+009F, which some terminals obey) included, and what is longer than `most` bytes is
-/// cut.
-std::string printable(const std::string& text, std::size_t most = 80);
-
 }  // namespace boxgrad::detection

@@ -1,5 +1,7 @@
 #include "detection/data/open_photos.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "detection/data/coco.h"
 #include "detection/data/voc.h"
@@ -29,6 +31,13 @@ std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
 
 std::vector<std::string> photo_splits(const std::filesystem::path& folder) {
   return is_like_voc(folder) ? voc_splits(folder) : coco_splits(folder);
+}
+
+bool has_photo_split(const std::filesystem::path& folder, const std::string& split) {
+  const std::vector<std::string> own = photo_splits(folder);
+  if (own.empty()) return split == "train" || split == "val";
+  return std::ranges::find(own, split) != own.end() ||
+         (is_like_voc(folder) && has_voc_list(folder, split));
 }
 
 }  // namespace boxgrad::detection

@@ -19,4 +19,8 @@ std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
 /// and "val" are cut by PhotoOptions::split_seed. Throws as above.
 std::vector<std::string> photo_splits(const std::filesystem::path& folder);
 
+/// Whether open_photos() finds this split: one of photo_splits(), or another of VOC's lists
+/// ("cat_train"); where the folder has none, "train" and "val". Throws as above.
+bool has_photo_split(const std::filesystem::path& folder, const std::string& split);
+
 }  // namespace boxgrad::detection

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "core/check.h"
 #include "core/files.h"
 #include "core/image_check.h"
+#include "core/printable.h"
 #include "core/random.h"
 
 namespace boxgrad::detection {
@@ -31,6 +33,15 @@ std::optional<std::int64_t> PhotoDataset::label_of(const std::string& name) {
   const auto found = std::ranges::find(class_names_, name);
   if (found == class_names_.end()) return {};
   return found - class_names_.begin() + 1;
+}
+
+void PhotoDataset::report_similar_names(const std::set<std::string>& names) {
+  std::map<std::string, std::string> by_lower;
+  for (const std::string& name : names) {
+    const auto [other, is_new] = by_lower.emplace(lower_case(name), name);
+    if (!is_new)
+      report_.add({DataProblem::similar_names, printable(other->second), printable(name)});
+  }
 }
 
 bool PhotoDataset::measure(PhotoEntry& entry, const std::string& where, double width,

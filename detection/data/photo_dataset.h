@@ -76,6 +76,8 @@ class PhotoDataset : public Dataset {
   /// take minutes. Sets the entry's size, and reports when the annotation says another, whose
   /// name is `where`. False, with a report, when it is no picture that get() could read.
   bool measure(PhotoEntry& entry, const std::string& where, double width, double height);
+  /// Reports names of classes that differ in case alone.
+  void report_similar_names(const std::set<std::string>& names);
   /// Clips a box to the picture, or nothing when none of it is inside; reports either.
   std::optional<PhotoEntry::Object> clipped(PhotoEntry::Object box, const PhotoEntry& entry,
                                             const std::string& where, const std::string& what);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/printable.h"
 #include "core/progress.h"
 #include "detection/data/voc_folder.h"
 #include "detection/data/voc_xml.h"
@@ -35,19 +36,13 @@ std::map<std::string, Parsed> parse(const VocFolder& folder,
   return result;
 }
 
-std::vector<std::string> names_in(const std::map<std::string, Parsed>& all, DataReport& report) {
+std::set<std::string> names_in(const std::map<std::string, Parsed>& all) {
   std::set<std::string> names;
   for (const auto& [stem, parsed] : all)
     for (const VocObject& object : parsed.annotation.objects) names.insert(object.name);
   check(names.size() <= 10000, "VocDataset: at most 10000 class names are accepted, got ",
         names.size());
-  std::map<std::string, std::string> by_lower;
-  for (const std::string& name : names) {
-    const auto [other, is_new] = by_lower.emplace(lower_case(name), name);
-    if (!is_new)
-      report.add({DataProblem::similar_names, printable(other->second), printable(name)});
-  }
-  return {names.begin(), names.end()};
+  return names;
 }
 
 // The picture of an annotation: the file of the same name, as in VOC, else the one that <filename>
@@ -80,7 +75,9 @@ VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& opti
     std::vector<std::string> every;
     for (const auto& [stem, files] : folder.xml_files) every.push_back(stem);
     all = parse(folder, every);
-    class_names_ = names_in(all, report_);
+    const std::set<std::string> names = names_in(all);
+    report_similar_names(names);
+    class_names_.assign(names.begin(), names.end());
   }
 
   const std::vector<std::string> stems =

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/printable.h"
 #include "detection/data/photo_dataset.h"
 
 namespace boxgrad::detection {
@@ -124,9 +125,13 @@ std::vector<std::string> voc_splits(const fs::path& root) {
   std::vector<std::string> splits;
   const std::vector<fs::path> chosen = candidates(annotation_folders(fs::canonical(root)));
   if (chosen.size() == 1) {
-    const fs::path lists = chosen.front().parent_path() / "ImageSets" / "Main";
-    for (const auto& [stem, files] : files_by_stem(lists, {".txt"}))
+    const auto lists = files_by_stem(chosen.front().parent_path() / "ImageSets" / "Main", {".txt"});
+    // VOC has "cat_train" and "dog_train" beside "train". A folder that has lists with "_" alone
+    // means these.
+    for (const auto& [stem, files] : lists)
       if (stem.find('_') == std::string::npos) splits.push_back(stem);
+    if (splits.empty())
+      for (const auto& [stem, files] : lists) splits.push_back(stem);
     return splits;
   }
   for (const char* split : {"train", "val", "test"})
@@ -136,6 +141,13 @@ std::vector<std::string> voc_splits(const fs::path& root) {
         break;
       }
   return splits;
+}
+
+bool has_voc_list(const fs::path& root, const std::string& name) {
+  const std::vector<fs::path> chosen = candidates(annotation_folders(fs::canonical(root)));
+  if (chosen.size() != 1) return false;
+  const auto lists = files_by_stem(chosen.front().parent_path() / "ImageSets" / "Main", {".txt"});
+  return lists.count(name) > 0;
 }
 
 VocFolder find_voc_folder(const fs::path& root, const std::string& split) {

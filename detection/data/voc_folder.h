@@ -25,8 +25,12 @@ bool is_picture_name(const std::filesystem::path& path);
 bool has_voc_files(const std::filesystem::path& folder);
 
 /// The splits that a folder has of its own: its lists, or its folders called train, val (valid) and
-/// test. Empty when it has neither.
+/// test. Empty when it has neither. Lists with "_" in their names ("cat_train") are left out where
+/// there are others.
 std::vector<std::string> voc_splits(const std::filesystem::path& root);
+
+/// Whether it has a list of that name, whatever the name is.
+bool has_voc_list(const std::filesystem::path& root, const std::string& name);
 
 /// Looks for them in `root` and up to three levels below. `split` decides between folders called
 /// train, val or valid, and test. Throws std::invalid_argument when nothing, or more than one

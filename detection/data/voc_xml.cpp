@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/printable.h"
 
 namespace boxgrad::detection {
 namespace {

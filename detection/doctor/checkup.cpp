@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/printable.h"
 #include "core/progress.h"
 #include "detection/data/voc_folder.h"
 #include "detection/doctor/box_twins.h"

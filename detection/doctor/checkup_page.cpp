@@ -6,6 +6,7 @@
 
 #include "core/charts.h"
 #include "core/check.h"
+#include "core/printable.h"
 #include "core/report.h"
 #include "detection/doctor/checkup_text.h"
 #include "detection/doctor/fault_picture.h"

@@ -5,19 +5,13 @@
 #include <cstdio>
 
 #include "core/check.h"
+#include "core/printable.h"
 
 namespace boxgrad::detection {
 
 namespace {
 
 constexpr std::size_t kMostClasses = 40;
-
-/// Names of files may hold line feeds and whatever a terminal obeys.
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ' || c == 127) c = '?';
-  return text;
-}
 
 std::string percent(std::int64_t part, std::int64_t all) {
   return all == 0 ? "-" : fixed(100. * static_cast<double>(part) / static_cast<double>(all), 1);
@@ -88,7 +82,7 @@ std::string shown_path(const Checkup& checkup, const std::filesystem::path& path
   const auto base = std::filesystem::is_directory(folder, ignored) ? folder : folder.parent_path();
   const auto relative = path.lexically_relative(base);
   const bool inside = !relative.empty() && *relative.begin() != "..";
-  return one_line((inside ? relative : path).string());
+  return printable_whole((inside ? relative : path).string());
 }
 
 std::string place_of(const Checkup& checkup, const Fault& fault) {
@@ -103,7 +97,7 @@ std::string place_of(const Checkup& checkup, const Fault& fault) {
       break;
     }
   if (value == name || value.empty()) return text;
-  return one_line(text.empty() ? value : concat(text, ": ", value));
+  return printable_whole(text.empty() ? value : concat(text, ": ", value));
 }
 
 std::string text_table(const std::vector<std::vector<std::string>>& rows) {

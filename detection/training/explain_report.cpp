@@ -9,9 +9,9 @@
 #include "core/draw.h"
 #include "core/image.h"
 #include "core/json_fields.h"
+#include "core/printable.h"
 #include "core/resize.h"
 #include "core/svg.h"
-#include "detection/data/data_report.h"
 #include "detection/draw.h"
 
 namespace boxgrad::detection {

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace boxgrad {
+
+/// A text from a stranger's file, or a file's name, for a message of one line: control characters,
+/// which a terminal would obey, become '?', those of Latin-1 (U+0080 to U+009F, which some obey)
+/// included. What is longer than `most` bytes is cut.
+std::string printable(const std::string& text, std::size_t most = 80);
+
+/// The same of any length: for paths, and for messages with several names in them.
+std::string printable_whole(const std::string& text);
+
+}  // namespace boxgrad
