@@ -4,6 +4,7 @@
 #include <functional>
 #include <regex>
 
+#include "detection/training/explain_report.h"
 #include "detection/training/run_folder.h"
 #include "tests/catch.h"
 #include "tests/cli_run.h"
@@ -67,6 +68,9 @@ TEST_CASE("eval --explain names the reason for an AP of 0", "[cli][cli_explain]"
   CHECK(explained(run, photos).status == 0);
   CHECK(json_of(folder.path() / "eval/metrics.json")["AP50"] > 0.8);
   CHECK(zero().empty());
+  const auto learned = [&] { return json_of(folder.path() / "eval/explain.json").at("learned"); };
+  CHECK(learned()["photos"] == 16);
+  CHECK(learned()["AP50"] > 0.8);
 
   struct Case {
     const char* name;
@@ -95,6 +99,8 @@ TEST_CASE("eval --explain names the reason for an AP of 0", "[cli][cli_explain]"
     CHECK(outcome.status == c.status);
     CHECK_THAT(outcome.out, Catch::Contains("AP50 is n") && Catch::Contains(c.found));
     REQUIRE(!zero().empty());
+    CHECK_THAT(outcome.out, Catch::Contains("on the first 16 photos it learned from AP50 is ") &&
+                                Catch::Contains("it has learned; look for the fault"));
     CHECK_THAT(outcome.out, Catch::Contains(zero()[0]["found"].get<std::string>()) &&
                                 Catch::Contains(zero()[0]["remedy"].get<std::string>()));
   }
@@ -125,5 +131,30 @@ TEST_CASE("eval --explain names the reason for an AP of 0", "[cli][cli_explain]"
   CHECK(outcome.status == 0);
   CHECK_THAT(outcome.out,
              Catch::Contains("AP50 is nearly 0: the largest of ") &&
-                 Catch::Contains("answers count from 0.99 on; a lower score threshold"));
+                 Catch::Contains("answers count from 0.99 on; a lower score threshold") &&
+                 Catch::Contains("it has not learned even those"));
+
+  // The photos are elsewhere now: the rest is explained all the same.
+  fs::rename(photos, folder.path() / "moved_away");
+  const CliOutcome moved = explained(run, folder.path() / "moved_away");
+  CHECK(moved.status == 0);
+  CHECK_THAT(moved.out, Catch::Contains("AP on the photos it learned from is not known: ") &&
+                            Catch::Contains("localisation, mended"));
+  CHECK_FALSE(json_of(folder.path() / "eval/explain.json").contains("learned"));
+}
+
+TEST_CASE("AP on learned photos tells what was learned from what was learned by heart",
+          "[cli_explain]") {
+  const auto line = [](double learned, double here) {
+    Explained explained;
+    explained.errors.evaluation.mean_ap = here;
+    explained.learned = {.photos = 50, .ap50 = learned};
+    return explained.learned_line();
+  };
+  CHECK_THAT(line(0.05, 0.02), Catch::Contains("has not learned even those"));
+  CHECK(line(0.9, 0.75) ==
+        "on the first 50 photos it learned from AP50 is 0.9, here 0.75: what it learned carries "
+        "over");
+  CHECK_THAT(line(0.9, 0.6), Catch::Contains("by heart"));
+  CHECK(Explained().learned_line().empty());
 }

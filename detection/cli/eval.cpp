@@ -93,6 +93,44 @@ Answers answers_of_any_score(const TrainedDetector& trained, const Dataset& aske
   return detect_all(*twin, asked, trained.preparation, kEnough, 1);
 }
 
+/// The first photos of a set.
+class FirstOf : public Dataset {
+ public:
+  FirstOf(const Dataset& all, std::int64_t count)
+      : all_(all), count_(std::min(count, all.size())) {}
+  std::int64_t size() const override { return count_; }
+  Sample get(std::int64_t index) const override { return all_.get(index); }
+  const std::vector<std::string>& class_names() const override { return all_.class_names(); }
+
+ private:
+  const Dataset& all_;
+  std::int64_t count_;
+};
+
+/// AP50 on some of the photos that a run learned from; nothing, after a line that says why, where
+/// they are not as they were, and for weights by themselves, which do not know them.
+std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
+                                                const EvalSettings& settings) {
+  constexpr std::int64_t kSome = 50;
+  if (!is_run_folder(settings.run)) return {};
+  const RunConfig config = load_run_config(settings.run / kConfigFile);
+  const std::vector<std::string>& names = trained.spec.classes;
+  try {
+    const auto photos = open_photos(config.data, {.split = config.train_split, .classes = names});
+    const FirstOf some(*photos, kSome);
+    const auto proposed = with_proposals(trained.spec, some, settings.out / "proposals", "learned");
+    const Dataset& learned = proposed ? static_cast<const Dataset&>(*proposed) : some;
+    const Answers answers = detect_all(*trained.detector, learned, trained.preparation, -1, 1);
+    return LearnedFigures{.photos = learned.size(),
+                          .ap50 = evaluate_detections(answers.detections, answers.targets,
+                                                      static_cast<std::int64_t>(names.size()))
+                                      .mean_ap};
+  } catch (const std::invalid_argument& error) {
+    std::cout << "AP on the photos it learned from is not known: " << error.what() << "\n";
+    return {};
+  }
+}
+
 void eval_run(EvalSettings settings) {
   check(!settings.run.empty(), "name the run's folder (boxgrad eval --help)");
   check(!settings.data.empty(), "--data: name the folder of photos");
@@ -142,12 +180,13 @@ void eval_run(EvalSettings settings) {
   add_run_sections(report, result, asked, settings.out);
   if (settings.explain) {
     const auto& own = photos->annotated_names();
-    const Explained explained =
+    Explained explained =
         explain(result.answers, asked, names,
                 {.data_class_names = {own.begin(), own.end()},
                  .score_threshold = trained.spec.answers.score_threshold,
                  .all_answers = [&] { return answers_of_any_score(trained, asked); }});
     std::cout << "\n";
+    explained.learned = on_learned_photos(trained, settings);
     for (const std::string& line : explained_lines(explained, names)) std::cout << line << "\n";
     write_file_atomically(settings.out / "explain.json", explained_json(explained));
     add_explained_sections(report, explained, result.answers, asked, names, settings.out);

@@ -18,8 +18,9 @@ namespace boxgrad::detection {
 
 namespace {
 
-constexpr std::size_t kWorst = 6;  // pictures of each kind
-constexpr int kSide = 240;         // of a picture, px
+constexpr std::size_t kWorst = 6;                        // pictures of each kind
+constexpr int kSide = 240;                               // of a picture, px
+constexpr double kNothingLearned = 0.1, kByHeart = 0.2;  // AP50, and its lead over other photos
 
 /// False positives by class and cause, and misses: counts for a table.
 struct ClassErrors {
@@ -182,10 +183,32 @@ std::string Explained::zero_line(const ZeroFinding& finding) const {
                 "; ", finding.remedy);
 }
 
+std::string Explained::learned_line() const {
+  if (!learned) return {};
+  const std::optional<double>& here = errors.evaluation.mean_ap;
+  const auto text = [](const std::optional<double>& ap50) {
+    return ap50 ? format_number(*ap50, 3) : std::string("n/a");
+  };
+  const std::string figures =
+      concat("on the first ", learned->photos, " photos it learned from AP50 is ",
+             text(learned->ap50), ", here ", text(here), ": ");
+  if (!learned->ap50) return figures + "nothing is annotated on those";
+  if (*learned->ap50 < kNothingLearned)
+    return figures +
+           "it has not learned even those; longer training, and what boxgrad doctor says of them";
+  if (!zero.empty() || !here)
+    return figures + "it has learned; look for the fault in what differs between the two";
+  if (*learned->ap50 - *here >= kByHeart)
+    return figures +
+           "much of that it knows by heart; more photos, or --augmentation ssd, or fewer steps";
+  return figures + "what it learned carries over";
+}
+
 std::vector<std::string> explained_lines(const Explained& explained,
                                          const std::vector<std::string>& class_names) {
   std::vector<std::string> lines;
   for (const ZeroFinding& finding : explained.zero) lines.push_back(explained.zero_line(finding));
+  if (explained.learned) lines.push_back(explained.learned_line());
   for (std::string& line : explanation_lines(explained.errors)) lines.push_back(std::move(line));
   lines.push_back("");
   const auto rows = class_rows(explained.errors, class_names);
@@ -228,6 +251,12 @@ std::string explained_json(const Explained& explained) {
           own.text("found", found);
           own.text("remedy", remedy);
         });
+    if (explained.learned)
+      io.object("learned", [&](JsonFields& own) {
+        LearnedFigures learned = *explained.learned;
+        own.integer("photos", learned.photos, 0, learned.photos);
+        if (learned.ap50) own.number("AP50", *learned.ap50, 0, 1);
+      });
   });
 }
 
@@ -237,6 +266,7 @@ void add_explained_sections(Report& report, const Explained& explained, const An
   const Explanation& errors = explained.errors;
   report.section("What is wrong");
   for (const ZeroFinding& finding : explained.zero) report.note(explained.zero_line(finding) + ".");
+  if (explained.learned) report.paragraph(explained.learned_line() + ".");
   std::string table;
   for (const std::string& line : explanation_lines(errors)) table += line + "\n";
   report.preformatted(table);
