@@ -36,7 +36,7 @@ EARLY := $(addprefix detection/,anchors.cpp boxes.cpp draw.cpp evaluation.cpp lo
   $(addprefix detection/models/,backbone.cpp separable_block.cpp separable_net.cpp ssd.cpp \
     ssd_inspect.cpp ssd_small.cpp) \
   $(addprefix detection/training/,checkpoint.cpp evaluate.cpp loader.cpp log.cpp run_report.cpp \
-    trainer.cpp)
+    step_plan.cpp trainer.cpp)
 LATER := $(filter-out $(EARLY) detection/cli/main.cpp,$(wildcard detection/*.cpp detection/*/*.cpp)) \
   $(wildcard core/svd.cpp core/solve.cpp core/json_fields.cpp core/tfjs_weights.cpp layers/inference.cpp layers/svd_linear.cpp \
     layers/local_response_norm.cpp layers/focal_loss.cpp layers/upsample.cpp)

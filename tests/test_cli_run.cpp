@@ -1,5 +1,6 @@
 // A run from its photos to its end: detection/cli/train.cpp, detection/cli/eval.cpp,
 // detection/cli/detect.cpp, detection/cli/compress.cpp, detection/cli/photos_for.cpp,
+// detection/cli/figures.cpp,
 // detection/training/run_folder.cpp, detection/training/memory_estimate.cpp.
 #include <sys/wait.h>
 #include <unistd.h>

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "core/autograd.h"
 #include "core/files.h"
@@ -17,6 +18,7 @@
 #include "detection/evaluation.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/loader.h"
+#include "detection/training/step_plan.h"
 #include "layers/weight_average.h"
 
 namespace boxgrad::detection {
@@ -66,6 +68,11 @@ std::string short_number(double value) {
   return text.str();
 }
 
+/// What is left of the minutes for train(), half of them at least, in seconds.
+double time_allowed(const TrainerOptions& options) {
+  return 60 * options.minutes - std::min(options.seconds_spent, 30 * options.minutes);
+}
+
 /// One training from its first step, or from a checkpoint, to its end.
 class Run {
  public:
@@ -79,7 +86,7 @@ class Run {
         options_(options),
         validation_(validation),
         average_(detector, options.average_decay),
-        looks_(options.validations),
+        plan_(time_allowed(options), validation == nullptr ? 0 : options.validations),
         total_(options.iterations) {
     check(options.batch_size >= 1, "train: batch_size must be >= 1, got ", options.batch_size);
     check(options.iterations >= 1 || options.minutes > 0, "train: iterations must be >= 1, got ",
@@ -119,7 +126,7 @@ class Run {
         return every > 0 && iteration_ % every == 0 && iteration_ < total_;
       };
       if (due(options_.log_every) || iteration_ == total_) record(schedule);
-      if (is_look(iteration_, total_)) {
+      if (plan_.is_look(iteration_, total_, last_look())) {
         validate(options_.validation_images);
         progress.line(describe_last());
       }
@@ -237,7 +244,7 @@ class Run {
       if (i == kWarmUp) start = Clock::now();
       step(loader.next(), still);
     }
-    pace_.step_seconds = seconds_since(start) / kTimed;
+    const double step_seconds = seconds_since(start) / kTimed;
     if (validation_ != nullptr) measure_look();
 
     detector_.load_state_dict(model);
@@ -246,85 +253,32 @@ class Run {
     default_random() = random;
     log_ = {};  // these steps are nobody's loss
     iteration_ = 0;
-    pace_.seconds = trained_seconds();
-    estimate_total();
+    plan_.set_pace(step_seconds, seconds_since(begun_));
+    total_ = plan_.total(0, 0, seconds_since(begun_));
   }
 
-  /// Estimates what a look takes by some of its images. All looks together may take half of the
-  /// time: there are fewer when they would take more.
+  /// Estimates what a look takes by some of its images.
   void measure_look() {
     std::int64_t images = validation_->size();
     if (options_.validation_images >= 0) images = std::min(images, options_.validation_images);
-    if (images < 1) return;
     const std::int64_t some = std::min(images, 2 * options_.validation_batch);
+    if (some < 1) return;
     const Clock::time_point start = Clock::now();
     detect_all(detector_, *validation_, preparation_, some, options_.validation_batch);
-    look_seconds_ = seconds_since(start) * static_cast<double>(images) / static_cast<double>(some);
+    plan_.expect_look(seconds_since(start) * static_cast<double>(images) /
+                      static_cast<double>(some));
     release_free_memory();
-    const double fitting = time_allowed() / 2 / std::max(look_seconds_, 1e-9);
-    if (fitting < static_cast<double>(looks_))
-      looks_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(fitting));
   }
 
-  /// What is left of the minutes for train(), half of them at least.
-  double time_allowed() const {
-    return 60 * options_.minutes - std::min(options_.seconds_spent, 30 * options_.minutes);
-  }
-
-  /// Since the beginning, looks left out.
-  double trained_seconds() const { return seconds_since(begun_) - looked_seconds_; }
-
-  /// The number of steps that end, with the looks that belong to it, when the time is up. Looks are
-  /// paid for before steps are, the one at the end included; whatever they take, half of the time
-  /// is for steps.
-  void estimate_total() {
-    const double left = time_allowed() - seconds_since(begun_);
-    const double least = time_allowed() / 2 - trained_seconds();
-    // More steps may mean another look, which leaves time for fewer: the most that is paid for.
-    for (std::int64_t looks = validation_ == nullptr ? 0 : 1;; ++looks) {
-      const double time = std::max(left - static_cast<double>(looks) * look_seconds_, least);
-      total_ = iteration_ +
-               std::max<std::int64_t>(1, static_cast<std::int64_t>(time / pace_.step_seconds));
-      if (time <= least || looks_until(total_) <= looks) return;
-    }
-  }
-
-  /// Machines get slower when they are warm or shared: after every tenth of the time, up to the
-  /// last, the estimate is made anew with the pace of that tenth, and behind a look with what that
-  /// took.
+  /// Whether the number of steps is another now.
   bool correct_total() {
     if (options_.minutes <= 0 || fixed_) return false;
-    if (seconds_since(begun_) > time_allowed() * 19 / 20) return false;
-    const double now = trained_seconds();
-    const auto steps = static_cast<double>(iteration_ - pace_.iteration);
-    const bool tenth = now - pace_.seconds >= time_allowed() / 10 && steps >= 1;
-    if (!tenth && !look_is_new_) return false;
-    look_is_new_ = false;
-    if (tenth) pace_ = {(now - pace_.seconds) / steps, now, iteration_};
-    const std::int64_t before = total_;
-    estimate_total();
-    return total_ != before;
+    const auto total = plan_.corrected(iteration_, last_look(), seconds_since(begun_));
+    return total && std::exchange(total_, *total) != *total;
   }
 
-  // --- when to look at the validation set ------------------------------------------------------
-
-  /// Whether there is a look behind this step, were there `total` of them. The total may have been
-  /// another when the last look was: none follows it at once.
-  bool is_look(std::int64_t iteration, std::int64_t total) const {
-    const std::int64_t every = (total + looks_ - 1) / looks_;
-    const std::int64_t last = log_.validations.empty() ? 0 : log_.validations.back().iteration;
-    return validation_ != nullptr && iteration % every == 0 && iteration < total &&
-           iteration - last > every / 2;
-  }
-
-  /// How many looks there will be from here on, the one at the end included.
-  std::int64_t looks_until(std::int64_t total) const {
-    if (validation_ == nullptr) return 0;
-    const std::int64_t every = (total + looks_ - 1) / looks_;
-    std::int64_t looks = 1;
-    for (std::int64_t at = (iteration_ / every + 1) * every; at < total; at += every)
-      looks += is_look(at, total);
-    return looks;
+  std::int64_t last_look() const {
+    return log_.validations.empty() ? 0 : log_.validations.back().iteration;
   }
 
   // --- what is written down -------------------------------------------------------------------
@@ -362,9 +316,7 @@ class Run {
         {iteration_, seconds_, result.mean_ap.value_or(0), result.class_agnostic.ap.value_or(0)});
     if (options_.on_validation) options_.on_validation(log_.validations.back());
     average_.swap();
-    look_seconds_ = seconds_since(start);
-    looked_seconds_ += look_seconds_;
-    look_is_new_ = true;
+    plan_.add_look(seconds_since(start));
     if (running) resume_clock();
   }
 
@@ -434,19 +386,11 @@ class Run {
   const Dataset* validation_;
   Transform transform_;
   nn::WeightAverage average_;
+  StepPlan plan_;
 
-  std::int64_t looks_;  ///< over the run; fewer than wished when they take long
   std::int64_t iteration_ = 0, total_;
   bool fixed_ = false;  ///< total_ came from a checkpoint
   Clock::time_point begun_;
-  struct Pace {
-    double step_seconds = 0;     ///< of late
-    double seconds = 0;          ///< trained_seconds(), when that was found
-    std::int64_t iteration = 0;  ///< of the same moment
-  } pace_;
-  double look_seconds_ = 0;    ///< that the last look took, at first an estimate
-  double looked_seconds_ = 0;  ///< all looks since the beginning
-  bool look_is_new_ = false;   ///< the estimate of steps does not know it yet
   double seconds_ = 0;
   std::optional<Clock::time_point> resumed_;
   Clock::time_point saved_;  ///< the last checkpoint, or the beginning
