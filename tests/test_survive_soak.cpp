@@ -94,7 +94,7 @@ struct Course {
   /// a sanitizer keeps freed memory on purpose.
   void check_kept(double late) const {
     CHECK(tensor_bytes() < tensors_early + (1 << 20));
-    if (is_long()) CHECK(late < early * 1.01 + 0.5);  // the batches that wait, and pages
+    if (is_long()) CHECK(late < early * 1.01);
   }
 };
 
@@ -145,8 +145,7 @@ TEST_CASE("a trainer's memory does not grow: validation, checkpoints, log", "[su
   const auto model = make_toy();
   nn::AdamW optimizer(*model, {.rate = 0.001});
   const Stopwatch watch;
-  Course course{.steps = steps};
-  TrainerOptions options{.iterations = steps,
+  TrainerOptions options{.iterations = steps / 5,
                          .batch_size = 2,
                          .seed = 3,
                          .average_decay = 0.99,
@@ -155,8 +154,16 @@ TEST_CASE("a trainer's memory does not grow: validation, checkpoints, log", "[su
                          .validation_images = 50,
                          .checkpoint_every = steps / 50,
                          .out = out};
+  const auto run = [&] {
+    train(*model, optimizer, data, {}, {.batch = {.multiple_px = 4}}, options, &data);
+  };
+  // Until a training has met its largest batches, and the heap has the pieces that looks and
+  // checkpoints want beside them, it gets larger: that much is not to be blamed on the steps.
+  run();
+  Course course{.steps = steps};
+  options.iterations = steps;
   options.on_step = [&](std::int64_t done, const DetectorLoss&) { course.after(done); };
-  train(*model, optimizer, data, {}, {.batch = {.multiple_px = 4}}, options, &data);
+  run();
   const double late = resident_megabytes();
   if (is_long())
     std::cout << steps << " steps of a trainer in " << watch.seconds()
