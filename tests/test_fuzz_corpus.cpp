@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/files.h"
+#include "core/memory.h"
 #include "tests/catch.h"
 #include "tests/fuzz/targets.h"
 
@@ -22,9 +23,11 @@ namespace {
 /// What the process grew by since this was made, at its largest.
 class PeakMemory {
  public:
-  /// Puts the high-water mark down to what is resident now, so that a higher peak before hides
-  /// nothing. Where that is not allowed, only what goes beyond that peak is seen.
+  /// Gives back what the heap keeps and puts the high-water mark down to what is resident then, so
+  /// that a higher peak before hides nothing. Where that is not allowed, only what goes beyond that
+  /// peak is seen.
   PeakMemory() {
+    release_free_memory();
     std::ofstream file("/proc/self/clear_refs");  // 5: man 5 proc
     file << 5 << std::flush;
     was_reset_ = static_cast<bool>(file);
@@ -47,7 +50,7 @@ class PeakMemory {
   std::int64_t before_ = 0;
 };
 
-/// Has so much memory for a moment.
+/// Has so much memory for a moment, from the heap, which keeps it (core/tensor.cpp).
 void take(std::size_t megabytes) {
   const std::size_t bytes = megabytes << 20;
   const std::unique_ptr<volatile char[]> block(new volatile char[bytes]);
