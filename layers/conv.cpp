@@ -79,7 +79,8 @@ void forward(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* x, const
       return winograd_forward(2, s, x, w, epilogue, y);
     case ConvAlgorithm::winograd4:
       return winograd_forward(4, s, x, w, epilogue, y);
-    default:
+    case ConvAlgorithm::automatic:  // conv_algorithm() has put another in its place
+    case ConvAlgorithm::direct:
       conv2d_direct(s, x, w, y);
       epilogue.apply(y, s.out_pixels(), s.out_c);
   }
@@ -102,7 +103,8 @@ void input_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* d
       return winograd_input_gradient(2, s, dy, w, beta, dx);
     case ConvAlgorithm::winograd4:
       return winograd_input_gradient(4, s, dy, w, beta, dx);
-    default:
+    case ConvAlgorithm::automatic:
+    case ConvAlgorithm::direct:
       return conv2d_direct_input_gradient(s, dy, w, beta, dx);
   }
 }
@@ -125,7 +127,8 @@ void weight_gradient(ConvAlgorithm algorithm, const ConvShape& s, const Scalar* 
       return winograd_weight_gradient(2, s, x, dy, beta, dw);
     case ConvAlgorithm::winograd4:
       return winograd_weight_gradient(4, s, x, dy, beta, dw);
-    default:
+    case ConvAlgorithm::automatic:
+    case ConvAlgorithm::direct:
       return conv2d_direct_weight_gradient(s, x, dy, beta, dw);
   }
 }
@@ -171,11 +174,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   check(o.activation == Activation::none || o.activation == Activation::relu ||
             o.activation == Activation::relu6,
         "conv2d: a fused activation must be none, relu or relu6; call the others after conv2d");
-  const ConvAlgorithm algorithm =
-      o.algorithm == ConvAlgorithm::automatic ? choose_conv_algorithm(s) : o.algorithm;
-  check(conv_algorithm_covers(algorithm, s), "conv2d: algorithm ", to_string(algorithm),
-        " does not cover input ", x.shape(), " with weight ", weight.shape(),
-        " and these options; use automatic");
+  const ConvAlgorithm algorithm = conv_algorithm(s, o.algorithm);
 
   Tensor y = Tensor::empty({s.batch, s.out_h, s.out_w, s.out_c});
   forward(algorithm, s, x.data().data(), weight.data().data(),
@@ -188,10 +187,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   const Tensor y_kept = o.activation != Activation::none ? y.detach() : Tensor();
   std::vector<Tensor> inputs = {x, weight};
   if (bias.defined()) inputs.push_back(bias);
-  if (ops_are_observed())
-    remark_on_op(o.algorithm == ConvAlgorithm::automatic
-                     ? explain_conv_algorithm(s)
-                     : concat(to_string(algorithm), ": as the caller said"));
+  if (ops_are_observed()) remark_on_op(explain_conv_algorithm(s, o.algorithm));
   return from_op("conv2d", y, std::move(inputs),
                  [s, algorithm, activation = o.activation, x_kept, w_kept, y_kept, dx, dw,
                   db](const Tensor& dy) {

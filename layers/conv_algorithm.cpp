@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/shape.h"
 #include "layers/kernels/winograd.h"
 
 namespace boxgrad {
@@ -47,9 +48,12 @@ bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& s) {
     case ConvAlgorithm::winograd2:
     case ConvAlgorithm::winograd4:
       return winograd_covers(s);
-    default:
+    case ConvAlgorithm::automatic:
+    case ConvAlgorithm::direct:
+    case ConvAlgorithm::im2col:
       return true;
   }
+  return false;  // no algorithm has such a number
 }
 
 namespace {
@@ -119,10 +123,20 @@ ConvAlgorithm choose_conv_algorithm(const ConvShape& shape, FilterTransform filt
   return ConvAlgorithm::im2col;
 }
 
-std::string explain_conv_algorithm(const ConvShape& s, FilterTransform filters) {
-  const ConvAlgorithm chosen = choose_conv_algorithm(s, filters);
-  const std::string name = concat(to_string(chosen), ": ");
-  switch (chosen) {
+ConvAlgorithm conv_algorithm(const ConvShape& s, ConvAlgorithm wanted, FilterTransform filters) {
+  if (wanted == ConvAlgorithm::automatic) return choose_conv_algorithm(s, filters);
+  check(conv_algorithm_covers(wanted, s), "conv2d: algorithm ", to_string(wanted),
+        " does not cover input ", Shape{s.batch, s.in_h, s.in_w, s.in_c}, " with weight ",
+        Shape{s.kernel_h, s.kernel_w, s.group_in(), s.out_c}, " and these options; use automatic");
+  return wanted;
+}
+
+std::string explain_conv_algorithm(const ConvShape& s, ConvAlgorithm wanted,
+                                   FilterTransform filters) {
+  const ConvAlgorithm algorithm = conv_algorithm(s, wanted, filters);
+  const std::string name = concat(to_string(algorithm), ": ");
+  if (wanted != ConvAlgorithm::automatic) return name + "as the caller said";
+  switch (algorithm) {
     case ConvAlgorithm::depthwise:
       return name + "each channel has its own filter";
     case ConvAlgorithm::pointwise:
@@ -131,10 +145,14 @@ std::string explain_conv_algorithm(const ConvShape& s, FilterTransform filters) 
       return concat(name, "only ", s.in_c, " input channels");
     case ConvAlgorithm::few_outputs:
       return concat(name, "only ", s.out_c, " output channels");
-    default:
-      break;
+    case ConvAlgorithm::automatic:
+    case ConvAlgorithm::direct:
+    case ConvAlgorithm::im2col:
+    case ConvAlgorithm::winograd2:
+    case ConvAlgorithm::winograd4:
+      break;  // what it was compared with says why
   }
-  if (!winograd_covers(s)) return name + "not 3x3 with stride 1 and one group";
+  if (!winograd_covers(s)) return name + "not 3x3 with stride 1, dilation 1 and one group";
   if (!winograd_pays(s))
     return name + (winograd_limit() == 0 ? "Winograd is switched off" : "below 16 channels");
   const Costs costs(s, filters);

@@ -28,12 +28,20 @@ bool conv_algorithm_covers(ConvAlgorithm algorithm, const ConvShape& shape);
 /// Whether Winograd's algorithm has yet to transform the filters.
 enum class FilterTransform { to_do, done };
 
-/// Which algorithm conv2d uses for a shape, when none is forced.
+/// Which algorithm is best for a shape. Always one that covers it.
 ConvAlgorithm choose_conv_algorithm(const ConvShape& shape,
                                     FilterTransform filters = FilterTransform::to_do);
 
-/// The choice and its reason in one line: "narrow: only 3 input channels".
+/// The algorithm of a convolution, whoever computes it (conv2d, nn::FrozenConv2d, the ops with batch
+/// norm): the one that Conv2dOptions::algorithm names, or choose_conv_algorithm()'s if that is
+/// automatic. Throws std::invalid_argument when the named one does not cover the shape: kernels
+/// trust their caller, and would read past the filters.
+ConvAlgorithm conv_algorithm(const ConvShape& shape, ConvAlgorithm wanted,
+                             FilterTransform filters = FilterTransform::to_do);
+
+/// conv_algorithm() and its reason in one line: "narrow: only 3 input channels".
 std::string explain_conv_algorithm(const ConvShape& shape,
+                                   ConvAlgorithm wanted = ConvAlgorithm::automatic,
                                    FilterTransform filters = FilterTransform::to_do);
 
 /// The largest Winograd tile that choose_conv_algorithm may take: 4, 2 (as accurate as im2col

@@ -10,13 +10,9 @@ namespace boxgrad {
 using namespace conv_norm_stage;
 
 std::optional<ConvAlgorithm> fused_algorithm(const ConvShape& shape, const Conv2dOptions& options) {
-  const ConvAlgorithm algorithm = options.algorithm == ConvAlgorithm::automatic
-                                      ? choose_conv_algorithm(shape)
-                                      : options.algorithm;
-  const bool covered =
-      algorithm == ConvAlgorithm::pointwise || algorithm == ConvAlgorithm::depthwise;
-  return covered && conv_algorithm_covers(algorithm, shape) ? std::optional(algorithm)
-                                                            : std::nullopt;
+  const ConvAlgorithm algorithm = conv_algorithm(shape, options.algorithm);
+  const bool fuses = algorithm == ConvAlgorithm::pointwise || algorithm == ConvAlgorithm::depthwise;
+  return fuses ? std::optional(algorithm) : std::nullopt;
 }
 
 Tensor conv2d_batch_norm(const Tensor& x, const ConvNormArguments& a) {

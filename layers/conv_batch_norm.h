@@ -41,7 +41,8 @@ struct ConvNormArguments {
 Tensor conv2d_batch_norm(const Tensor& x, const ConvNormArguments& arguments);
 
 /// The algorithm by which conv2d_batch_norm does more than call the two ops: pointwise or depthwise;
-/// nothing for other shapes, and where `options` force another.
+/// nothing for other shapes, and where `options` force another. Throws std::invalid_argument when
+/// they force one that does not cover the shape.
 std::optional<ConvAlgorithm> fused_algorithm(const ConvShape& shape, const Conv2dOptions& options);
 
 }  // namespace boxgrad

@@ -13,9 +13,7 @@ FrozenConv2d::FrozenConv2d(const Conv2d& conv)
 
 Tensor FrozenConv2d::forward(const Tensor& x) {
   const ConvShape s = conv_shape(x.shape(), weight_.shape(), options_);
-  const bool forced = options_.algorithm != ConvAlgorithm::automatic;
-  const ConvAlgorithm algorithm =
-      forced ? options_.algorithm : choose_conv_algorithm(s, FilterTransform::done);
+  const ConvAlgorithm algorithm = conv_algorithm(s, options_.algorithm, FilterTransform::done);
   const int m = algorithm == ConvAlgorithm::winograd4   ? 4
                 : algorithm == ConvAlgorithm::winograd2 ? 2
                                                         : 0;
@@ -30,8 +28,7 @@ Tensor FrozenConv2d::forward(const Tensor& x) {
                    {bias_.defined() ? bias_.data().data() : nullptr, options_.activation},
                    y.data().data());
   if (ops_are_observed())
-    remark_on_op(forced ? concat(to_string(algorithm), ": as the caller said")
-                        : explain_conv_algorithm(s, FilterTransform::done));
+    remark_on_op(explain_conv_algorithm(s, options_.algorithm, FilterTransform::done));
   return from_op("conv2d", y, {x, weight_}, {});
 }
 

@@ -17,7 +17,7 @@ namespace boxgrad::nn {
 /// times for 2x2, beside them.
 ///
 /// Its filters are copies that nobody else can reach, and no parameters: they cannot be trained,
-/// loaded or saved. A gradient flows through to x as ever.
+/// loaded or saved. A gradient flows through to x as ever. forward() throws as conv2d does.
 class FrozenConv2d : public Module {
  public:
   explicit FrozenConv2d(const Conv2d& conv);

@@ -21,10 +21,9 @@ ConvShape plain_shape(const Shape& x, const ConvNormArguments& a) {
 Shape output_shape(const ConvShape& s) { return {s.batch, s.out_h, s.out_w, s.out_c}; }
 
 bool is(ConvAlgorithm kind, const ConvShape& s, const ConvNormArguments& a) {
-  // One channel into one is both: the 1x1 convolution here is the one that reads a pending map.
-  if (kind == ConvAlgorithm::pointwise && a.conv.algorithm == ConvAlgorithm::automatic)
-    return conv_algorithm_covers(kind, s);
-  return fused_algorithm(s, a.conv) == kind;
+  // One channel into one is both kinds, and may be taken for either unless one was forced.
+  return fused_algorithm(s, a.conv) == kind ||
+         (a.conv.algorithm == ConvAlgorithm::automatic && conv_algorithm_covers(kind, s));
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ Tensor separable_batch_norm(const Tensor& x, const ConvNormArguments& depthwise,
                             const ConvNormArguments& pointwise);
 
 /// Whether the convolutions are of those kinds and neither is forced to another algorithm. Throws
-/// std::invalid_argument, as conv2d does, when the weights do not fit x or each other.
+/// std::invalid_argument, as conv2d does, when the weights do not fit x or each other, or when an
+/// algorithm is forced that does not cover its shape.
 bool separable_batch_norm_fuses(const Shape& x, const ConvNormArguments& depthwise,
                                 const ConvNormArguments& pointwise);
 

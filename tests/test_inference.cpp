@@ -54,6 +54,19 @@ TEST_CASE("FrozenConv2d keeps its numbers to itself and lets gradients through",
   CHECK_FALSE(conv.weight.has_grad());
 }
 
+TEST_CASE("FrozenConv2d refuses an algorithm that does not cover the shape",
+          "[inference][errors]") {
+  const Tensor x({1, 8, 8, 16});
+  for (const ConvAlgorithm algorithm : {ConvAlgorithm::winograd2, ConvAlgorithm::winograd4}) {
+    const auto refused = Catch::StartsWith(
+        concat("conv2d: algorithm ", to_string(algorithm), " does not cover input [1, 8, 8, 16]"));
+    for (const nn::Conv2d& conv : {nn::Conv2d(16, 16, 3, {.stride = 2, .algorithm = algorithm}),
+                                   nn::Conv2d(16, 16, 1, {.algorithm = algorithm}),
+                                   nn::Conv2d(16, 16, 3, {.groups = 4, .algorithm = algorithm})})
+      CHECK_THROWS_WITH(nn::FrozenConv2d(conv).forward(x), refused);
+  }
+}
+
 TEST_CASE("prepare_for_inference keeps a network's answers", "[inference]") {
   manual_seed(2);
   const NoGradGuard guard;

@@ -207,6 +207,9 @@ TEST_CASE("separable_batch_norm explains what does not fit", "[separable_batch_n
   CHECK_FALSE(separable_batch_norm_fuses({2, 4, 4, 3}, pair.depthwise, wrong));
   CHECK_THROWS_AS(separable_batch_norm(pair.leaves[0], pair.depthwise, wrong),
                   std::invalid_argument);
+  wrong.conv.algorithm = ConvAlgorithm::winograd4;
+  CHECK_THROWS_WITH(separable_batch_norm_fuses({2, 4, 4, 3}, pair.depthwise, wrong),
+                    Catch::StartsWith("conv2d: algorithm winograd4 does not cover input"));
 }
 
 TEST_CASE("SeparableBlock is one op in training, unless someone looks between",
