@@ -1,9 +1,13 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "core/ops.h"
 #include "layers/activation.h"
+#include "layers/batch_norm.h"
+#include "layers/conv.h"
 #include "layers/flatten.h"
+#include "layers/linear.h"
 #include "layers/sequential.h"
 #include "tests/check_gradients.h"
 
@@ -87,6 +91,92 @@ TEST_CASE("activations: gradients", "[activation][gradcheck]") {
     check_gradients([](const auto& x) { return softmax(x[0]); }, {normal(shape, 2)});
     check_gradients([](const auto& x) { return log_softmax(x[0]); }, {normal(shape, 3)});
   }
+}
+
+namespace {
+
+/// A layer's result with an activation inside, or with none, from copies of `inputs`: y or z. Then
+/// the gradients of the inputs, after the activation has followed as an op of its own if it is
+/// `apart`.
+template <class Layer>
+std::vector<Tensor> results(const Layer& layer, Activation activation, bool apart,
+                            const std::vector<Tensor>& inputs) {
+  std::vector<Tensor> leaves;
+  for (const Tensor& input : inputs) leaves.push_back(input.clone().requires_grad_());
+  Tensor y = layer(leaves, apart ? Activation::none : activation);
+  if (apart) {
+    // Both kinks must matter, at 0 and at 6.
+    const auto [least, most] = std::ranges::minmax(y.data());
+    REQUIRE(least < -1);
+    REQUIRE(most > 7);
+    y = activation == Activation::relu ? relu(y) : relu6(y);
+  }
+  y.backward(normal(y.shape(), 99));
+  std::vector<Tensor> all = {y.detach()};
+  for (const Tensor& leaf : leaves) all.push_back(leaf.grad());
+  return all;
+}
+
+template <class Layer>
+void check_fused(const Layer& layer, const std::vector<Tensor>& inputs) {
+  for (const Activation activation : {Activation::relu, Activation::relu6}) {
+    INFO((activation == Activation::relu ? "relu" : "relu6"));
+    const auto fused = results(layer, activation, false, inputs);
+    const auto apart = results(layer, activation, true, inputs);
+    for (std::size_t i = 0; i < fused.size(); ++i) {
+      INFO("y and the gradients of the inputs, number " << i);
+      CHECK(relative_error(fused[i], apart[i]) < 1e-5);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("conv2d with an activation is conv2d, then the activation", "[activation][conv]") {
+  int convolutions = 0;
+  for (const auto& [kernel, groups] : {std::pair{3, 1}, {3, 20}, {1, 1}})
+    for (const ConvAlgorithm algorithm :
+         {ConvAlgorithm::direct, ConvAlgorithm::im2col, ConvAlgorithm::pointwise,
+          ConvAlgorithm::depthwise, ConvAlgorithm::narrow, ConvAlgorithm::few_outputs,
+          ConvAlgorithm::winograd2, ConvAlgorithm::winograd4}) {
+      const Tensor x = normal({2, 7, 6, 20}, 1), w = normal({kernel, kernel, 20 / groups, 20}, 2),
+                   b = normal({20}, 3) * Scalar(4);
+      Conv2dOptions options{.padding = kernel / 2, .groups = groups, .algorithm = algorithm};
+      if (!conv_algorithm_covers(algorithm, conv_shape(x.shape(), w.shape(), options))) continue;
+      INFO(kernel << " x " << kernel << ", " << groups << " groups, " << to_string(algorithm));
+      check_fused(
+          [&](const auto& t, Activation activation) {
+            options.activation = activation;
+            return conv2d(t[0], t[1], t[2], options);
+          },
+          {x, w, b});
+      ++convolutions;
+    }
+  CHECK(convolutions == 6 + 3 + 5);
+}
+
+TEST_CASE("batch norm with an activation is batch norm, then the activation",
+          "[activation][batch_norm]") {
+  const std::vector<Tensor> inputs = {normal({2, 7, 6, 20}, 1), normal({20}, 2) * Scalar(4),
+                                      normal({20}, 3) * Scalar(4)};
+  check_fused(
+      [](const auto& t, Activation activation) {
+        return batch_norm(t[0], t[1], t[2], Tensor({20}), Tensor::ones({20}),
+                          {.activation = activation});
+      },
+      inputs);
+  check_fused(
+      [](const auto& t, Activation activation) {
+        return batch_norm_frozen(t[0], t[1], t[2], normal({20}, 4), Tensor::ones({20}),
+                                 {.activation = activation});
+      },
+      inputs);
+}
+
+TEST_CASE("linear with an activation is linear, then the activation", "[activation][linear]") {
+  check_fused(
+      [](const auto& t, Activation activation) { return linear(t[0], t[1], t[2], activation); },
+      {normal({13, 30}, 1), normal({30, 21}, 2), normal({21}, 3)});
 }
 
 TEST_CASE("activations and flatten as modules", "[activation]") {
