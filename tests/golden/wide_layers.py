@@ -3,8 +3,10 @@
 /usr/bin/python3 tests/golden/wide_layers.py > tests/golden/wide_layers.h
 
 Layers of VGG16 and MobileNet with their real numbers of channels, where kernels cut their work into blocks, panels and
-parts, on small maps: convolutions, then linear, batch norm, max pool, and MobileNet's block in training. Inputs and the gradient that comes in follow from a formula that the test repeats. Of y, dx and dw
-the greatest value is printed and 40 elements spread over the tensor, in boxgrad's order of axes.
+parts, on small maps: convolutions, then linear, batch norm, max pool, and MobileNet's block in training. Inputs and the
+gradient that comes in follow from a formula that the test repeats. Of y and each gradient are printed: the greatest
+value; the sum of all elements, each times a number from the same formula, so that one that is plainly wrong shows; and 40
+elements spread over the tensor, in boxgrad's order of axes.
 """
 import torch
 import torch.nn.functional as F
@@ -25,7 +27,8 @@ def numbers(shape, seed):
 def picked(t):
     flat = t.reshape(-1)
     step = max(1, flat.numel() // 40)
-    return '{%.9g, {%s}}' % (flat.abs().max().item(), ', '.join('%.9g' % v for v in flat[::step][:40].tolist()))
+    return '{%.9g, %.9g, {%s}}' % (flat.abs().max().item(), flat.dot(numbers(flat.shape, 999)).item(),
+                                   ', '.join('%.9g' % v for v in flat[::step][:40].tolist()))
 
 
 # name, batch, side, in, out, kernel, stride, groups
@@ -34,17 +37,22 @@ LAYERS = [('conv 64-64', 2, 21, 64, 64, 3, 1, 1), ('conv 64-128', 1, 18, 64, 128
           ('conv 512-512 small', 1, 5, 512, 512, 3, 1, 1), ('first', 2, 23, 3, 64, 3, 1, 1),
           ('first, stride 2', 2, 23, 3, 32, 3, 2, 1), ('depthwise 128', 2, 19, 128, 128, 3, 1, 128),
           ('depthwise 64, stride 2', 2, 19, 64, 64, 3, 2, 64), ('pointwise 64-128', 2, 19, 64, 128, 1, 1, 1),
-          ('pointwise 512-512', 1, 14, 512, 512, 1, 1, 1), ('pointwise 512-1024', 2, 7, 512, 1024, 1, 1, 1)]
+          ('pointwise 512-512', 1, 14, 512, 512, 1, 1, 1), ('pointwise 512-1024', 2, 7, 512, 1024, 1, 1, 1),
+          ('conv 128-128', 2, 9, 128, 128, 3, 1, 1), ('conv 256-256', 1, 9, 256, 256, 3, 1, 1),
+          ('conv 256-512', 1, 9, 256, 512, 3, 1, 1), ('depthwise 256, stride 2', 1, 14, 256, 256, 3, 2, 256),
+          ('depthwise 1024', 1, 7, 1024, 1024, 3, 1, 1024), ('pointwise 256-256', 1, 14, 256, 256, 1, 1, 1),
+          ('pointwise 1024-1024', 1, 7, 1024, 1024, 1, 1, 1)]
 
 print('#pragma once\n// Printed by tests/golden/wide_layers.py (PyTorch %s, in double); do not edit.\n// clang-format off' % torch.__version__)
 print('inline const GoldenWide kGoldenWide[] = {')
 for seed, (name, n, side, into, out, k, stride, groups) in enumerate(LAYERS):
     x = numbers((n, side, side, into), 3 * seed).requires_grad_()
     w = numbers((k, k, into // groups, out), 3 * seed + 1).requires_grad_()
-    y = F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), None, stride, k // 2, 1, groups).permute(0, 2, 3, 1)
+    b = numbers((out,), 1000 + seed).requires_grad_()
+    y = F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, stride, k // 2, 1, groups).permute(0, 2, 3, 1)
     y.backward(numbers(tuple(y.shape), 3 * seed + 2))
-    print('    {"%s", %d, %d, %d, %d, %d, %d, %d,\n     %s,\n     %s,\n     %s},' % (
-        name, n, side, into, out, k, stride, groups, picked(y.detach()), picked(x.grad), picked(w.grad)))
+    print('    {"%s", %d, %d, %d, %d, %d, %d, %d,' % (name, n, side, into, out, k, stride, groups))
+    print('     %s},' % ',\n     '.join(picked(t) for t in (y.detach(), x.grad, w.grad, b.grad)))
 print('};')
 
 
