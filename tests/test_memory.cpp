@@ -6,6 +6,7 @@
 #include "core/autograd.h"
 #include "core/memory.h"
 #include "core/ops.h"
+#include "layers/activation.h"
 #include "layers/conv_batch_norm.h"
 #include "layers/linear.h"
 #include "tests/catch.h"
@@ -86,6 +87,19 @@ TEST_CASE("MemoryProfiler: who allocated, what is kept, where the peak is", "[me
   CHECK(report.timeline.back() == static_cast<double>(report.end));
   CHECK_THAT(report.table(), ContainsSubstring("reached in first copying, backward"));
   CHECK_THAT(report.chart("a step"), ContainsSubstring("<svg"));
+}
+
+TEST_CASE("backward frees values and gradients as it goes", "[memory]") {
+  Tensor x({kNumbers}, 1);
+  x.requires_grad_();
+  const MemoryProfiler memory;
+  Tensor y = copying(x, 8 * kNumbers);          // the last to go back, and needs room then
+  for (int i = 0; i < 10; ++i) y = sigmoid(y);  // each keeps its result
+  y.backward(Tensor({kNumbers}, 1));
+  // At the second step: nine results and y, the gradient to start from, which has a name outside,
+  // the one that came down and the one that goes on. Were results or gradients kept to the end, the
+  // last step would find ten of them beside its nine.
+  CHECK(memory.report().peak == memory.report().before + 13 * kBytes);
 }
 
 TEST_CASE("MemoryProfiler: a peak that was there before", "[memory]") {
