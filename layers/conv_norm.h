@@ -28,8 +28,9 @@ class ConvNorm : public Module {
   ///
   ///   y = activation(x * (w s) + (bias - running_mean s))
   ///
-  /// with the gradients of that. Neither happens when a child was replaced or an OutputTap asks for
-  /// what is between them.
+  /// with the gradients of that. In evaluation that is done for depthwise filters only: wide ones
+  /// cost more to scale, in every pass, than it saves; fold_batch_norms() does it once. None of this
+  /// happens when a child was replaced or an OutputTap asks for what is between them.
   Tensor forward(const Tensor& x) override;
 
   /// What conv2d_batch_norm() takes, if this module normalises with the batch's statistics and its

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/autograd.h"
 #include "core/files.h"
 #include "core/image.h"
 #include "detection/data/open_photos.h"
@@ -51,6 +52,14 @@ void write_coco_copy(const fs::path& voc, const fs::path& coco) {
     std::ofstream(coco / concat("instances_", split, ".json")) << json;
   }
 }
+
+/// Batch norms that run as ops of their own on this thread.
+struct BatchNormsSeen : OpObserver {
+  int count = 0;
+  void after_forward(const Op& op) override {
+    count += std::string(op.name).find("batch_norm") != std::string::npos;
+  }
+};
 
 }  // namespace
 
@@ -105,9 +114,24 @@ TEST_CASE("train, eval, detect, compress, info: every model on a small folder", 
     }
 
     const std::string photo = (photos / "JPEGImages/photo1.png").string();
-    const CliOutcome found = succeeds({"detect", run.string(), photo, "--json", "--min-score", "0",
-                                       "--draw", (folder.path() / "drawn").string()});
+    CliOutcome found;
+    {
+      const BatchNormsSeen seen;
+      found = succeeds({"detect", run.string(), photo, "--json", "--min-score", "0", "--draw",
+                        (folder.path() / "drawn").string()});
+      succeeds({"eval", run.string(), "--data", photos.string(), "--explain", "--out",
+                (folder.path() / "explained").string()});
+      CHECK(seen.count == 0);  // folded into the filters
+    }
+    TrainedDetector plain = load_run(run);
+    const Detections expected = detect_in_photo(plain, Image::read(photo), photo);
     const nlohmann::json line = nlohmann::json::parse(found.out);
+    REQUIRE(line["detections"].empty() == expected.scores.empty());
+    if (!expected.scores.empty())
+      CHECK(line["detections"][0]["score"].get<double>() ==
+            Approx(static_cast<double>(expected.scores[0])).epsilon(1e-3));
+    CHECK_THAT(read_text_file(run / "eval_test/index.html", 1 << 24),
+               Catch::Contains(std::to_string(plain.detector->parameter_count())));
     CHECK(line["image"] == photo);
     CHECK(line["width"] == 96);
     for (const nlohmann::json& object : line["detections"])

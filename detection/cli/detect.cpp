@@ -10,6 +10,7 @@
 #include "detection/detections_json.h"
 #include "detection/draw.h"
 #include "detection/training/run_folder.h"
+#include "layers/inference.h"
 
 namespace boxgrad::detection {
 
@@ -74,6 +75,7 @@ void detect_run(const DetectSettings& settings) {
   check(!settings.run.empty(), "name the run's folder, then photos (boxgrad detect --help)");
   check(!settings.photos.empty(), "name the photos to look at");
   TrainedDetector trained = load_run(settings.run, settings.best);
+  nn::prepare_for_inference(*trained.detector);  // once for all photos
   if (!settings.draw.empty()) std::filesystem::create_directories(settings.draw);
   std::set<std::string> taken;
   std::size_t failed = 0;

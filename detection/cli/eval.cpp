@@ -16,6 +16,7 @@
 #include "detection/training/explain_report.h"
 #include "detection/training/run_folder.h"
 #include "detection/training/run_report.h"
+#include "layers/inference.h"
 
 namespace boxgrad::detection {
 
@@ -83,13 +84,14 @@ void write_results(const EvalSettings& settings, const PhotoDataset& photos, con
               << "coco_results.json\n";
 }
 
-/// What the detector says of the first photos when no score is too low.
+/// What a detector, as it was loaded, says of the first photos when no score is too low.
 Answers answers_of_any_score(const TrainedDetector& trained, const Dataset& asked) {
   constexpr std::int64_t kEnough = 20;
   DetectorSpec lower = trained.spec;
   lower.answers.score_threshold = 0;
   const auto twin = make_detector(lower);
   twin->load_state_dict(trained.detector->state_dict());
+  nn::prepare_for_inference(*twin);
   return detect_all(*twin, asked, trained.preparation, kEnough, 1);
 }
 
@@ -134,7 +136,9 @@ std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
 void eval_run(EvalSettings settings) {
   check(!settings.run.empty(), "name the run's folder (boxgrad eval --help)");
   check(!settings.data.empty(), "--data: name the folder of photos");
-  TrainedDetector trained = load_run(settings.run, settings.best);
+  const TrainedDetector trained = load_run(settings.run, settings.best);
+  const std::int64_t parameters = trained.detector->parameter_count();
+  nn::prepare_for_inference(*trained.detector);  // whose layers hold no parameters any more
   say_how_it_is_split(settings.data);
   settings.split = split_to_measure(settings);
   const std::vector<std::string>& names = trained.spec.classes;
@@ -175,7 +179,7 @@ void eval_run(EvalSettings settings) {
   write_file_atomically(settings.out / "metrics.json", figures_json(table, names, measured));
   if (settings.results) write_results(settings, *photos, result.answers, names);
   result.class_names = names;
-  result.parameters = trained.detector->parameter_count();
+  result.parameters = parameters;
   Report report(trained.spec.model + " on " + settings.split, settings.data);
   add_run_sections(report, result, asked, settings.out);
   if (settings.explain) {
@@ -184,7 +188,9 @@ void eval_run(EvalSettings settings) {
         explain(result.answers, asked, names,
                 {.data_class_names = {own.begin(), own.end()},
                  .score_threshold = trained.spec.answers.score_threshold,
-                 .all_answers = [&] { return answers_of_any_score(trained, asked); }});
+                 .all_answers = [&] {
+                   return answers_of_any_score(load_run(settings.run, settings.best), asked);
+                 }});
     std::cout << "\n";
     explained.learned = on_learned_photos(trained, settings);
     for (const std::string& line : explained_lines(explained, names)) std::cout << line << "\n";
