@@ -6,18 +6,14 @@
 
 #include "core/check.h"
 #include "core/parallel.h"
+#include "core/scalar.h"
 #include "core/tensor.h"
 
 namespace boxgrad {
 
 namespace {
 
-// One register: gcc and clang's vector extension. Sixteen of them exist with AVX2.
-#if defined(__AVX512F__)
-constexpr int kRegisterBytes = 64;
-#else
-constexpr int kRegisterBytes = 32;
-#endif
+// One register: gcc and clang's vector extension. There are sixteen at least.
 using Register = Scalar __attribute__((vector_size(kRegisterBytes)));
 
 constexpr std::int64_t kFmaRounds = 100000;

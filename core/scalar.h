@@ -13,4 +13,14 @@ using Scalar = double;
 using Scalar = float;
 #endif
 
+/// Bytes of one vector register of the CPU that is compiled for: what gcc's and clang's
+/// vector_size(kRegisterBytes) keeps in one register.
+#if defined(__AVX512F__)
+inline constexpr std::int64_t kRegisterBytes = 64;
+#elif defined(__AVX__)
+inline constexpr std::int64_t kRegisterBytes = 32;
+#else
+inline constexpr std::int64_t kRegisterBytes = 16;  // SSE, NEON
+#endif
+
 }  // namespace boxgrad

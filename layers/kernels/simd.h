@@ -10,14 +10,6 @@
 /// be taken apart by the compiler, which gcc 12 does by way of memory, 100 times slower.
 namespace boxgrad {
 
-#if defined(__AVX512F__)
-inline constexpr std::int64_t kRegisterBytes = 64;
-#elif defined(__AVX__)
-inline constexpr std::int64_t kRegisterBytes = 32;
-#else
-inline constexpr std::int64_t kRegisterBytes = 16;
-#endif
-
 inline constexpr std::int64_t kLanes = kRegisterBytes / sizeof(Scalar);
 
 /// kLanes Scalars; always passed by reference.
