@@ -6,7 +6,8 @@ usage: against_pytorch.py [--ours build/bin/layers_bench] [--only REGEX] [--thre
 
 Every round runs all items with boxgrad, then all with PyTorch, so that both meet the same machine; each figure of a
 round is the shortest of several runs. Printed are boxgrad's median times and the ratios PyTorch / boxgrad (above 1:
-boxgrad is faster): the median over the rounds and, in brackets, the least and the greatest. PyTorch gets the allocator
+boxgrad is faster): the median over the rounds and, in brackets, the least and the greatest; at the end the same of the
+geometric mean over all items, as every round has one. PyTorch gets the allocator
 settings that are fastest for it: with glibc's own it meets fresh memory for every large tensor and is up to twice slower.
 And it gets the OpenBLAS kernel that boxgrad uses, as OpenBLAS alone may not know a CPU and take the slowest one it has.
 PyTorch's maps are [N, C, H, W], its default; --channels-last gives it boxgrad's order of axes, which it is often faster
@@ -16,7 +17,6 @@ import argparse
 import csv
 import ctypes
 import io
-import math
 import os
 import re
 import statistics
@@ -194,6 +194,13 @@ def measure(command, environment=None):
             for row in csv.DictReader(io.StringIO(out.stdout))}
 
 
+def spread_of_mean(items):
+    """Of the geometric mean over all items, taken in each round: the median, the least and the greatest. `items` holds
+    the ratios of each, round by round."""
+    means = [statistics.geometric_mean(ratios) for ratios in zip(*items)]
+    return statistics.median(means), min(means), max(means)
+
+
 def main():
     ap = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     ap.add_argument('--ours', default='build/bin/layers_bench')
@@ -224,7 +231,7 @@ def main():
         theirs.append(measure([sys.executable, __file__] + common + layout + ['--pytorch'] + listed.stdout.split(), tuned))
 
     print('%-30s %s %10s %20s %10s %20s' % ('item', 'T', 'forward ms', 'ratio', 'f + b ms', 'ratio'))
-    medians = {}
+    groups = {}  # (threads, forward or both): the ratios of each item, round by round
     for key in [k for k in ours[0] if k in theirs[0]]:
         line = '%-30s %d' % key
         for i in (0, 1):
@@ -232,13 +239,13 @@ def main():
                 line += ' %10s %20s' % ('', '')
                 continue
             ratios = [t[key][i] / o[key][i] for o, t in zip(ours, theirs)]
-            medians.setdefault((key[1], i), []).append(statistics.median(ratios))
+            groups.setdefault((key[1], i), []).append(ratios)
             line += ' %10.3f %5.2f (%5.2f ..%6.2f)' % (statistics.median(o[key][i] for o in ours),
                                                       statistics.median(ratios), min(ratios), max(ratios))
         print(line)
-    for (count, i), ratios in sorted(medians.items()):
-        mean = math.exp(statistics.fmean(math.log(r) for r in ratios))
-        print('geometric mean, %d thread(s), %s: %.2f' % (count, ('forward', 'forward + backward')[i], mean))
+    for (count, i), items in sorted(groups.items()):
+        print('geometric mean, %d thread(s), %s: %.2f (%.2f .. %.2f)' %
+              (count, ('forward', 'forward + backward')[i], *spread_of_mean(items)))
 
 
 if __name__ == '__main__':
