@@ -1,11 +1,7 @@
 // A run from its photos to its end: detection/cli/train.cpp, detection/cli/eval.cpp,
 // detection/cli/detect.cpp, detection/cli/compress.cpp, detection/cli/photos_for.cpp,
-// detection/cli/figures.cpp,
-// detection/training/run_folder.cpp, detection/training/memory_estimate.cpp.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
+// detection/cli/figures.cpp, detection/training/run_folder.cpp,
+// detection/training/memory_estimate.cpp.
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -294,90 +290,6 @@ TEST_CASE("photos annotated like COCO give the same run as like VOC", "[cli][cli
     return json;
   };
   CHECK(figures("voc_run") == figures("coco_run"));
-}
-
-TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
-  const CliFolder folder("resume");
-  const fs::path photos = folder.path() / "photos", run = folder.path() / "run";
-  write_photos(photos, 8, true);
-  succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
-            photos.string(), "--out", run.string()});
-  fails({"train", "--resume", run.string()}, "has finished its 4 steps");
-  // Killed behind the last checkpoint: the same weights. Killed before the first: from the start.
-  const std::string bits = sha256_file(run / kModelFile);
-  fs::remove(run / kModelFile);
-  succeeds({"train", "--resume", run.string()});
-  CHECK(sha256_file(run / kModelFile) == bits);
-  // Killed behind its weights, while figures and pictures were being written.
-  const std::string figures = json_of(run / "metrics.json").at("AP50").dump();
-  for (const char* missing : {"index.html", "metrics.json"}) fs::remove(run / missing);
-  succeeds({"train", "--resume", run.string()});
-  CHECK(sha256_file(run / kModelFile) == bits);
-  CHECK(json_of(run / "metrics.json").at("AP50").dump() == figures);
-  CHECK(fs::exists(run / "index.html"));
-  fails({"train", "--resume", run.string()}, "has finished its 4 steps");
-  // Without its checkpoints a trained detector stays what it is.
-  fs::remove(run / "checkpoint-4.json");
-  fails({"train", "--resume", run.string()}, "a trained detector and no checkpoint");
-  CHECK(sha256_file(run / kModelFile) == bits);
-  fs::remove(run / kModelFile);
-  CHECK_THAT(succeeds({"train", "--resume", run.string()}).out,
-             Catch::Contains("has no checkpoint yet: begins again"));
-  CHECK(sha256_file(run / kModelFile) == bits);
-  for (const std::string option : {"--minutes", "--epochs", "--seed"})
-    fails({"train", "--resume", run.string(), option, "3"}, option + " cannot be changed");
-  for (const std::string flag : {"--quick", "--vertical-flips"})
-    fails({"train", "--resume", run.string(), flag}, flag + " cannot be changed");
-  fails({"train", "--resume", photos.string()}, "no run's folder");
-  fails({"train", "--config", (run / kConfigFile).string(), "--out", run.string()},
-        "holds a run already");
-}
-
-TEST_CASE("a run that is killed on its way goes on to the same bits",
-          "[cli][cli_run][survive][fork]") {
-  const CliFolder folder("killed");
-  const fs::path photos = folder.path() / "photos";
-  write_photos(photos, 16, true);
-  const fs::path config = folder.path() / "config.json";
-  write_file_atomically(config, R"({"model": "ssd-small", "training":
-      {"longer_px": 64, "batch_size": 2, "iterations": 60, "checkpoint_seconds": 0}})");
-  const auto train = [&](const fs::path& out) {
-    return std::vector<std::string>{"train",      "--config",           config.string(),
-                                    "--data",     photos.string(),      "--out",
-                                    out.string(), "--checkpoint-every", "5"};
-  };
-  const fs::path whole = folder.path() / "whole";
-  succeeds(train(whole));
-  CHECK(json_of(whole / kConfigFile)["training"]["checkpoint_every"] == 5);
-  CHECK(fs::exists(whole / "checkpoint-55.json"));
-  fails({"train", "--resume", whole.string(), "--checkpoint-every", "7"},
-        "--checkpoint-every cannot be changed");
-
-  // Before the first checkpoint, behind the first, behind a look at the validation photos.
-  for (const char* sign : {"config.json", "checkpoint-5.json", "checkpoint-25.json"}) {
-    INFO(sign);
-    const fs::path run = folder.path() / (std::string("run_") + sign);
-    const pid_t child = fork();
-    if (child == 0) {
-      set_num_threads(1);  // the pool's threads did not come along
-      std::vector<std::string> arguments = train(run);
-      arguments.insert(arguments.end(), {"--threads", "1"});
-      _exit(boxgrad_command(arguments).status);
-    }
-    for (int i = 0; i < 60000 && !fs::exists(run / sign); ++i) usleep(1000);
-    kill(child, SIGKILL);
-    int status = 0;
-    waitpid(child, &status, 0);
-    REQUIRE(fs::exists(run / sign));
-    CHECK(WIFSIGNALED(status));  // it had not ended
-    CHECK_FALSE(fs::exists(run / kModelFile));
-    const CliOutcome resumed = succeeds({"train", "--resume", run.string()});
-    CHECK((resumed.out.find("begins again") != std::string::npos) ==
-          (std::string(sign) == "config.json"));
-    for (const char* file : {kModelFile, kBestFile})
-      CHECK(sha256_file(run / file) == sha256_file(whole / file));
-    CHECK(json_of(run / "metrics.json").at("AP50") == json_of(whole / "metrics.json").at("AP50"));
-  }
 }
 
 TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cli_run][errors]") {

@@ -294,7 +294,7 @@ TEST_CASE("conv kernels give the same bits for any number of threads", "[kernels
       for (const auto* part : {&dx, &dw, &db}) all.insert(all.end(), part->begin(), part->end());
       if (first.empty()) first = all;
       INFO(k.name << ", " << threads << " threads");
-      CHECK(all == first);
+      CHECK((all == first));  // parentheses: without the numbers, which are many
     }
   };
   bits(kIm2col, {2, 40, 50, 16}, {3, 3, 16, 24}, {.padding = 1});

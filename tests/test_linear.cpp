@@ -119,8 +119,8 @@ TEST_CASE("linear gives the same bits for any number of threads", "[linear][thre
         results.back().insert(results.back().end(), t.data().begin(), t.data().end());
     }
     INFO(rows << " rows, " << in << " -> " << out);
-    CHECK(results[0] == results[1]);
-    CHECK(results[0] == results[2]);
+    CHECK((results[0] == results[1]));  // parentheses: without the numbers, which are many
+    CHECK((results[0] == results[2]));
   }
   set_num_threads(before);
 }
