@@ -66,6 +66,10 @@ void recipe_fields(JsonFields& io, SsdRecipe& r) {
 
 void recipe_fields(JsonFields& io, RegionRecipe& r) {
   common_fields(io, r);
+  // Runs of the time when photos were only mirrored do not name these.
+  if (io.has("crop_chance")) io.number("crop_chance", r.crop_chance, 0, 1);
+  if (io.has("brightness")) io.number("brightness", r.brightness, 0, 1);
+  if (io.has("contrast")) io.number("contrast", r.contrast, 0, 1);
   io.integer("channels", r.channels, 1, 4096);
   io.integer("blocks", r.blocks, 1, 256);
   io.integer("pool", r.pool, 1, 64);

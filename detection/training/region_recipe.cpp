@@ -24,7 +24,9 @@ void check_recipe(const RegionRecipe& r) {
 
 }  // namespace
 
-Transform RegionRecipe::augmentation() const { return random_flips(vertical_flips); }
+Transform RegionRecipe::augmentation() const {
+  return photo_augmentation(vertical_flips, crop_chance, brightness, contrast);
+}
 
 Preparation region_preparation(const RegionRecipe& recipe, const Dataset& train) {
   check_recipe(recipe);

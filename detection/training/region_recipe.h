@@ -30,6 +30,8 @@ struct RegionRecipe {
   // Pictures.
   int longer_px = 320;          ///< the longer side, as the network sees it
   bool vertical_flips = false;  ///< beside the horizontal: for pictures without up and down
+  double crop_chance = 0.5;     ///< of a window of at least half of the picture, stretched back
+  double brightness = 0.1, contrast = 0.2;  ///< changed by up to so much, see transforms.h
 
   // Network.
   std::int64_t channels = 24;  ///< of the stem; 4 times so many on the map of the regions

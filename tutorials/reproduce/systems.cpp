@@ -107,7 +107,7 @@ void reproduce_systems(Lab& lab) {
   const bool quick = lab.options().quick;
   const Amount rcnn_amount = quick ? Amount{2, 8, 4} : Amount{300, 8, 300};
   const Amount spp_amount = quick ? Amount{2, 4, 4, 6} : Amount{1500, 16, 500, 2000};
-  const Amount five_amount = quick ? Amount{2, 4, 4, 6} : Amount{500, 16, 300, 400};
+  const Amount five_amount = quick ? Amount{2, 4, 4, 6} : Amount{400, 16, 240, 320};
   const std::string rcnn_settings = concat(lab.common_settings(), ", ", rcnn_amount.describe(),
                                            ", positives weigh 20, fill ", kSceneMean);
   const auto spp_settings = [&](bool five, const Amount& amount) {
