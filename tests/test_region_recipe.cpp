@@ -1,6 +1,8 @@
 // detection/training/region_recipe.h.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/parallel.h"
 #include "core/random.h"
 #include "detection/data/fashion_scenes.h"
@@ -76,6 +78,36 @@ TEST_CASE("either system trains from a recipe, the same bits every time", "[regi
     RegionRecipe other = recipe;
     other.seed = 1;
     CHECK(trained(other, data) != first);
+  }
+}
+
+TEST_CASE("photos are mirrored, cut and lit, and proposals go with the boxes", "[region_recipe]") {
+  Sample sample = kSquares.get(0);
+  sample.proposals = sample.target.boxes.clone();
+  const auto side = [](const Sample& s) {
+    return s.target.boxes.at({0, 2}) - s.target.boxes.at({0, 0});
+  };
+  RegionRecipe recipe;
+  int wider = 0, lit = 0;
+  Random random(3, 0);
+  for (int draw = 0; draw < 40; ++draw) {
+    const Sample changed = recipe.augmentation()(sample, random);
+    CHECK(changed.image.width() == 80);
+    CHECK(changed.image.height() == 60);
+    REQUIRE(changed.proposals.size(0) == changed.target.boxes.size(0));
+    CHECK(std::ranges::equal(changed.proposals.data(), changed.target.boxes.data()));
+    if (changed.target.boxes.size(0) == 0) continue;  // cut away
+    wider += side(changed) > 20 + 1;
+    lit += changed.image.pixel(79, 59)[0] != 100;
+  }
+  CHECK(wider > 5);
+  CHECK(lit > 20);
+
+  recipe.crop_chance = recipe.brightness = recipe.contrast = 0;
+  for (int draw = 0; draw < 10; ++draw) {
+    const Sample mirrored = recipe.augmentation()(sample, random);
+    CHECK(side(mirrored) == 20);
+    CHECK(mirrored.image.pixel(79, 59)[0] == 100);
   }
 }
 
