@@ -25,6 +25,7 @@ struct Settings {
   std::string data, system = "faster", train = "train", split = "val";
   std::filesystem::path cache;
   bool resume = false;
+  bool only_flips = false;
 };
 
 std::unique_ptr<Dataset> open(const Settings& settings, bool learn,
@@ -80,6 +81,7 @@ int main(int argc, char** argv) {
   program.option("--size", recipe.longer_px, "the photos' longer side in training", 32);
   program.option("--rate", recipe.rate, "learning rate", 0);
   program.flag("--vertical-flips", recipe.vertical_flips, "photos have no up and down");
+  program.flag("--only-flips", settings.only_flips, "mirror photos, but do not cut or light them");
   program.option("--cache", settings.cache, "where proposals are kept (the folder of --out)");
   program.flag("--resume", settings.resume, "go on from the checkpoint in --out");
   return program.run(argc, argv, [&] {
@@ -89,6 +91,7 @@ int main(int argc, char** argv) {
       recipe.own_proposals = other.own_proposals;
       recipe.regions = other.regions;
     }
+    if (settings.only_flips) recipe.crop_chance = recipe.brightness = recipe.contrast = 0;
     recipe.seed = program.seed();
     recipe.iterations = program.quick() && !program.given("--iterations") ? 6 : iterations;
     const auto out = program.out();
