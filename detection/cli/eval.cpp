@@ -11,6 +11,7 @@
 #include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
+#include "detection/data/first_images.h"
 #include "detection/data/open_photos.h"
 #include "detection/result_files.h"
 #include "detection/training/explain_report.h"
@@ -95,20 +96,6 @@ Answers answers_of_any_score(const TrainedDetector& trained, const Dataset& aske
   return detect_all(*twin, asked, trained.preparation, kEnough, 1);
 }
 
-/// The first photos of a set.
-class FirstOf : public Dataset {
- public:
-  FirstOf(const Dataset& all, std::int64_t count)
-      : all_(all), count_(std::min(count, all.size())) {}
-  std::int64_t size() const override { return count_; }
-  Sample get(std::int64_t index) const override { return all_.get(index); }
-  const std::vector<std::string>& class_names() const override { return all_.class_names(); }
-
- private:
-  const Dataset& all_;
-  std::int64_t count_;
-};
-
 /// AP50 on some of the photos that a run learned from; nothing, after a line that says why, where
 /// they are not as they were, and for weights by themselves, which do not know them.
 std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
@@ -119,7 +106,7 @@ std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
   const std::vector<std::string>& names = trained.spec.classes;
   try {
     const auto photos = open_photos(config.data, {.split = config.train_split, .classes = names});
-    const FirstOf some(*photos, kSome);
+    const FirstImages some(*photos, kSome);
     const auto proposed = with_proposals(trained.spec, some, settings.out / "proposals", "learned");
     const Dataset& learned = proposed ? static_cast<const Dataset&>(*proposed) : some;
     const Answers answers = detect_all(*trained.detector, learned, trained.preparation, -1, 1);

@@ -13,9 +13,10 @@ namespace boxgrad::detection {
 /// Annotations are .json files in `folder` or up to two levels below; where some are called
 /// instances_*, only those. One file per split is told by a word of its name or of its folder's
 /// (instances_train2017.json, valid/_annotations.coco.json; not latest/annotations.json); of a
-/// single file without such a name "train" and "val" are cut, see PhotoOptions. Pictures are looked for by their file_name beside
-/// the .json file, in the folder above (where that is part of `folder`), and in images/ and folders
-/// called like the split there. A file_name with ".." or an absolute one is reduced to its last
+/// single file without such a name "train" and "val" are cut, see PhotoOptions. Pictures are looked
+/// for by their file_name beside the .json file, in the folder above (where that is part of
+/// `folder`), and in images/ and folders called like the split there. A file_name with ".." or an
+/// absolute one is reduced to its last
 /// part, so that none leads elsewhere.
 ///
 /// bbox is [x, y, width, height] in continuous pixels: (x, y, x + width, y + height) here. Crowds

@@ -9,6 +9,7 @@
 #include "core/progress.h"
 #include "core/stopwatch.h"
 #include "detection/data/batch.h"
+#include "detection/data/first_images.h"
 #include "detection/data/transforms.h"
 #include "detection/matcher.h"
 #include "detection/training/trainer.h"
@@ -36,19 +37,6 @@ LabelledRegions labelled_regions(const Tensor& proposals, const Target& target,
   result.boxes = index_select(all.boxes, 0, kept);
   return result;
 }
-
-/// The first images of a dataset.
-class FirstImages : public Dataset {
- public:
-  FirstImages(const Dataset& dataset, std::int64_t size) : dataset_(dataset), size_(size) {}
-  std::int64_t size() const override { return size_; }
-  Sample get(std::int64_t index) const override { return dataset_.get(index); }
-  const std::vector<std::string>& class_names() const override { return dataset_.class_names(); }
-
- private:
-  const Dataset& dataset_;
-  std::int64_t size_;
-};
 
 /// Image numbers in random order, again and again.
 class Shuffled {

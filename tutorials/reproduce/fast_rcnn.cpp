@@ -30,7 +30,7 @@ class SvmFastRcnn : public Detector {
 
   /// Returns the seconds that it took.
   double fit(Lab& lab, std::uint64_t seed) {
-    const FewImages some(lab.task().train, lab.options().quick ? 5 : 500);
+    const FirstImages some(lab.task().train, lab.options().quick ? 5 : 500);
     model_->eval();
     const RegionClassifierReport report = train_region_classifiers(
         classifiers_, some, {},

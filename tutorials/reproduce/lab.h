@@ -13,6 +13,7 @@
 
 #include "core/check.h"
 #include "core/report.h"
+#include "detection/data/first_images.h"
 #include "detection/data/transforms.h"
 #include "detection/models/fast_rcnn.h"
 #include "detection/training/claims.h"
@@ -155,20 +156,6 @@ class Lab {
   ResultStore store_;
   Report report_;
   std::string markdown_;
-};
-
-/// The first images of a dataset.
-class FewImages : public Dataset {
- public:
-  FewImages(const Dataset& all, std::int64_t count)
-      : all_(all), size_(std::min(count, all.size())) {}
-  std::int64_t size() const override { return size_; }
-  Sample get(std::int64_t index) const override { return all_.get(index); }
-  const std::vector<std::string>& class_names() const override { return all_.class_names(); }
-
- private:
-  const Dataset& all_;
-  std::int64_t size_;
 };
 
 /// The narrow presets, as long as this run's trainings are.

@@ -34,7 +34,7 @@ struct Amount {
 Result fit_classifiers(Lab& lab, Rcnn& model, const Amount& amount) {
   model.eval();
   const RegionClassifierReport report = train_region_classifiers(
-      model.classifiers(), FewImages(lab.task().train, amount.images), {},
+      model.classifiers(), FirstImages(lab.task().train, amount.images), {},
       [&](const Tensor& image, const Tensor& boxes) { return model.region_features(image, boxes); },
       lab.options().out / "features", region_classifier_options());
   std::filesystem::remove_all(lab.options().out / "features");
@@ -71,7 +71,7 @@ Result train_in_stages(Lab& lab, SppNet& model, bool five, const Amount& amount,
   SppNetPreset preset = spp_net_preset_of(lab, five, amount);
   preset.training.seed = seed;
   const auto folder = lab.options().out / "stores";
-  const SppNetReport report = train_spp_net(model, FewImages(lab.task().train, amount.scenes),
+  const SppNetReport report = train_spp_net(model, FirstImages(lab.task().train, amount.scenes),
                                             preset.preparation(), folder, preset.training);
   std::filesystem::remove_all(folder);
   return {{{"maps", report.seconds_maps},
