@@ -143,16 +143,12 @@ void eval_run(EvalSettings settings) {
   Progress progress("photos", asked.size());
   result.answers = detect_all(*trained.detector, asked, trained.preparation, -1, 1,
                               [&](std::int64_t done) { progress.update(done); });
-  const auto ms_each = [&](double seconds) {
-    return 1e3 * seconds / static_cast<double>(asked.size());
-  };
   Measurement measured{.run = settings.run.string(),
                        .data = settings.data,
                        .split = settings.split,
-                       .style = settings.style,
-                       .photos = asked.size(),
-                       .ms_per_photo = ms_each(progress.seconds() + proposing)};
-  if (proposed) measured.ms_proposals = ms_each(proposing);
+                       .style = settings.style};
+  measured.took(asked.size(), progress.seconds(),
+                proposed ? std::optional(proposing) : std::nullopt);
   progress.clear();
   const auto classes = static_cast<std::int64_t>(names.size());
   result.evaluation =

@@ -53,6 +53,14 @@ std::string figure_text(const std::optional<double>& figure) {
   return text;
 }
 
+void Measurement::took(std::int64_t all_photos, double seconds,
+                       std::optional<double> proposing_seconds) {
+  const double ms_each = 1e3 / static_cast<double>(all_photos);
+  photos = all_photos;
+  ms_per_photo = ms_each * (seconds + proposing_seconds.value_or(0));
+  if (proposing_seconds) ms_proposals = ms_each * *proposing_seconds;
+}
+
 std::string figures_json(const FigureTable& table, const std::vector<std::string>& class_names,
                          const Measurement& measured, const TrainingFigures* training) {
   nlohmann::ordered_json json;

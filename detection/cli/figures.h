@@ -37,6 +37,10 @@ struct Measurement {
   std::int64_t photos = 0;
   double ms_per_photo = 0;  ///< decoding, and proposals where the model needs them, included
   std::optional<double> ms_proposals = {};  ///< of these, for proposals from outside the network
+
+  /// Fills the last three from the seconds that all photos took in the network and, where a model
+  /// takes its proposals from outside, in making those.
+  void took(std::int64_t all_photos, double seconds, std::optional<double> proposing_seconds);
 };
 
 /// A training beside it, for the metrics.json of a run.

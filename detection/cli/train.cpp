@@ -114,6 +114,30 @@ std::int64_t peak_megabytes() {
   return usage.ru_maxrss >> 10;
 }
 
+/// The photos of one list of a run, with proposals where the model takes them from outside.
+struct SplitPhotos {
+  std::unique_ptr<PhotoDataset> photos;     ///< null: there is no such list
+  std::unique_ptr<WithProposals> proposed;  ///< `photos` and proposals; null for other models
+  double proposing_seconds = 0;             ///< now, or when the cache was made
+
+  void propose(const DetectorSpec& spec, const Path& cache, const std::string& split) {
+    if (photos) proposed = with_proposals(spec, *photos, cache, split, &proposing_seconds);
+  }
+  std::optional<double> proposals_took() const {
+    return proposed ? std::optional(proposing_seconds) : std::nullopt;
+  }
+  std::int64_t size() const { return photos ? photos->size() : 0; }
+  const Dataset& set() const { return proposed ? static_cast<const Dataset&>(*proposed) : *photos; }
+};
+
+struct RunPhotos {
+  SplitPhotos learned, looked;
+
+  bool has_val() const { return looked.photos != nullptr; }
+  /// What the final figures are about: the photos it learned from where there are no others.
+  const SplitPhotos& measured() const { return has_val() ? looked : learned; }
+};
+
 /// The best AP50 of the looks that a run had so far.
 double best_so_far(const TrainingLog& log) {
   double best = -1;
@@ -138,18 +162,14 @@ TrainingSummary finish_from(Detector& detector, const Checkpoint& checkpoint) {
 
 /// Figures, pictures and curves of the end.
 void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
-                   const TrainingSummary& summary, const Dataset& asked, const Dataset& learned,
-                   Measurement measured, double proposing, const Path& out) {
+                   const TrainingSummary& summary, const RunPhotos& photos, Measurement measured,
+                   const Path& out) {
+  const Dataset& asked = photos.measured().set();
   RunResult result;
   result.training = summary;
   const Stopwatch watch;
   result.answers = detect_all(*trained.detector, asked, trained.preparation, -1, 1);
-  const auto ms_each = [&](double seconds) {
-    return 1e3 * seconds / static_cast<double>(asked.size());
-  };
-  measured.photos = asked.size();
-  measured.ms_per_photo = ms_each(watch.seconds() + proposing);
-  if (proposing > 0) measured.ms_proposals = ms_each(proposing);
+  measured.took(asked.size(), watch.seconds(), photos.measured().proposals_took());
   result.class_names = trained.spec.classes;
   const auto classes = static_cast<std::int64_t>(result.class_names.size());
   result.evaluation =
@@ -175,7 +195,7 @@ void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
   std::cout << (classes > 10 ? ", ...)\n" : ")\n");
 
   std::filesystem::create_directories(out / "images");
-  truth_sheet(learned, 12).write_png(out / "images/photos.png");
+  truth_sheet(*photos.learned.photos, 12).write_png(out / "images/photos.png");
   Report report(trained.spec.model, "figures on " + measured.split);
   add_run_sections(report, result, asked, out);
   report.section("What it learned from").picture({"images/photos.png", "Photos and their boxes."});
@@ -185,85 +205,96 @@ void write_results(const TrainedDetector& trained, const PhotoRecipe& recipe,
   report.write(out / kPage);
 }
 
-void train_run(const Program& program, const TrainSettings& settings) {
-  const bool given = !settings.resume.empty();
-  if (given) check_resume_options(program);
-  check(!given || is_run_folder(settings.resume), "--resume: ", settings.resume,
-        " is no run's folder: it has no ", kConfigFile);
-  RunConfig config =
-      given ? load_run_config(settings.resume / kConfigFile) : new_config(program, settings);
-  PhotoRecipe& recipe = config.recipe;
-  Path out = given ? settings.resume : settings.out;
-  if (out.empty()) out = Path("out") / recipe.model;
-  check(given || !is_run_folder(out), "--out: ", out, " holds a run already; boxgrad train ",
+/// A run that begins, or one that goes on.
+struct Run {
+  Path out;
+  RunConfig config;
+  std::optional<Checkpoint> checkpoint = {};  ///< what it goes on from
+  bool new_config = true;                     ///< made from the command line, not found in `out`
+};
+
+Run new_run(const Program& program, const TrainSettings& settings) {
+  Run run{.out = settings.out, .config = new_config(program, settings)};
+  if (run.out.empty()) run.out = Path("out") / run.config.recipe.model;
+  check(!is_run_folder(run.out), "--out: ", run.out, " holds a run already; boxgrad train ",
         "--resume goes on with it, or name another folder");
+  return run;
+}
 
-  // A run that was killed before its first checkpoint begins again, with the same numbers. Where
-  // somebody removed the checkpoints, or `boxgrad compress` wrote none, beginning again would train
-  // random weights and put them in the place of good ones.
-  const auto checkpoint = given ? load_checkpoint(out) : std::nullopt;
-  const bool resume = checkpoint.has_value();
+/// A run that was killed before its first checkpoint begins again, with the same numbers. Where
+/// somebody removed the checkpoints, or `boxgrad compress` wrote none, beginning again would train
+/// random weights and put them in the place of good ones.
+Run found_run(const Program& program, const Path& out) {
+  check_resume_options(program);
+  check(is_run_folder(out), "--resume: ", out, " is no run's folder: it has no ", kConfigFile);
+  Run run{.out = out,
+          .config = load_run_config(out / kConfigFile),
+          .checkpoint = load_checkpoint(out),
+          .new_config = false};
   const bool trained = std::filesystem::exists(out / kModelFile);
-  check(!given || resume || !trained, "--resume: ", out,
-        " holds a trained detector and no checkpoint; there is nothing to go on from");
-  // Weights are written before the figures and pictures that take a while: finished is both.
-  check(!resume || checkpoint->iteration < checkpoint->total_iterations || !trained ||
-            !std::filesystem::exists(out / kPage),
-        "--resume: the run in ", out, " has finished its ", resume ? checkpoint->iteration : 0,
-        " steps; there is nothing to resume");
-  if (given && !resume) std::cout << out.string() << " has no checkpoint yet: begins again\n";
+  if (run.checkpoint) {
+    // Weights are written before the figures and pictures that take a while: finished is both.
+    check(run.checkpoint->iteration < run.checkpoint->total_iterations || !trained ||
+              !std::filesystem::exists(out / kPage),
+          "--resume: the run in ", out, " has finished its ", run.checkpoint->iteration,
+          " steps; there is nothing to resume");
+  } else {
+    check(!trained, "--resume: ", out,
+          " holds a trained detector and no checkpoint; there is nothing to go on from");
+    std::cout << out.string() << " has no checkpoint yet: begins again\n";
+  }
+  return run;
+}
 
+/// Opens a run's photos, after saying what they are.
+RunPhotos photos_of(const RunConfig& config) {
   say_how_it_is_split(config.data);
-  const auto photos =
+  RunPhotos all;
+  all.learned.photos =
       photos_for(config.data, config.train_split,
                  config.detector ? config.detector->classes : std::vector<std::string>());
-  std::unique_ptr<PhotoDataset> val_photos;
-  if (has_photo_split(config.data, config.val_split))
-    val_photos = photos_for(config.data, config.val_split, photos->class_names());
-  else
+  const PhotoDataset& learned = *all.learned.photos;
+  if (!has_photo_split(config.data, config.val_split)) {
     std::cout
         << "there is no \"" << config.val_split
         << "\": nothing is measured along the way, and in the end the photos it learned from\n";
-  if (const std::int64_t both = val_photos ? photos_in_both(*photos, *val_photos) : 0; both > 0)
-    std::cout << both << " of the " << val_photos->size() << " photos of \"" << config.val_split
+    return all;
+  }
+  all.looked.photos = photos_for(config.data, config.val_split, learned.class_names());
+  const PhotoDataset& looked = *all.looked.photos;
+  if (const std::int64_t both = photos_in_both(learned, looked); both > 0)
+    std::cout << both << " of the " << looked.size() << " photos of \"" << config.val_split
               << "\" are among those of \"" << config.train_split
               << "\": AP on them, and the best weights by it, say little of new photos\n";
-  if (!given) set_length(program, settings, photos->size(), recipe);
+  return all;
+}
 
-  // The network: measured on the photos, unless the config has one.
-  manual_seed(recipe.seed());
-  if (!config.detector) config.detector = describe(recipe, *photos);
-  const DetectorSpec& spec = *config.detector;
-  const auto detector = make_detector(spec);
-  const Stopwatch proposing;
-  double learned_seconds = 0, looked_seconds = 0;
-  const auto learned =
-      with_proposals(spec, *photos, out / "proposals", config.train_split, &learned_seconds);
-  const auto looked = val_photos ? with_proposals(spec, *val_photos, out / "proposals",
-                                                  config.val_split, &looked_seconds)
-                                 : nullptr;
-  const double spent = learned ? proposing.seconds() : 0;
-  if (learned) {
-    std::cout << "proposals for " << photos->size() + (val_photos ? val_photos->size() : 0)
-              << " photos: " << Progress::duration(spent);
-    if (recipe.minutes() > 0 && !resume)
-      std::cout
-          << (spent <= 30 * recipe.minutes()
-                  ? ", which is part of --minutes"
-                  : ", which is more than half of --minutes: the training takes the other half");
-    std::cout << "; kept in " << (out / "proposals").string() << "\n";
-  }
-  const Dataset& train_set = learned ? static_cast<const Dataset&>(*learned) : *photos;
-  const Dataset* val_set = looked ? static_cast<const Dataset*>(looked.get()) : val_photos.get();
-  if (resume) {
-    settle(*detector, recipe);
-  } else {
-    const std::string taken = start(*detector, recipe, spec, train_set);
-    std::cout << "starts from " << (taken.empty() ? "random weights" : taken) << "\n";
-    std::filesystem::create_directories(out);
-    save_run_config(out / kConfigFile, config);
-  }
-  std::cout << spec.model << ": " << detector->parameter_count() << " parameters, photos of "
+/// Adds proposals where the model takes them from outside. Returns the seconds spent, which
+/// --minutes pays for.
+double add_proposals(RunPhotos& photos, Run& run) {
+  RunConfig& config = run.config;
+  const Path cache = run.out / "proposals";
+  const Stopwatch watch;
+  photos.learned.propose(*config.detector, cache, config.train_split);
+  photos.looked.propose(*config.detector, cache, config.val_split);
+  if (!photos.learned.proposed) return 0;
+  const double spent = watch.seconds();
+  std::cout << "proposals for " << photos.learned.size() + photos.looked.size()
+            << " photos: " << Progress::duration(spent);
+  const double minutes = config.recipe.minutes();
+  if (minutes > 0 && !run.checkpoint)
+    std::cout
+        << (spent <= 30 * minutes
+                ? ", which is part of --minutes"
+                : ", which is more than half of --minutes: the training takes the other half");
+  std::cout << "; kept in " << cache.string() << "\n";
+  return spent;
+}
+
+/// Says what is about to be trained, and what it takes.
+void introduce(const Detector& detector, const DetectorSpec& spec, const RunPhotos& photos,
+               std::int64_t batch_size) {
+  std::cout << spec.model << ": " << detector.parameter_count() << " parameters, photos of "
             << spec.longer_px << " px\n";
   for (const AnchorLevel& level : spec.anchors) {
     std::cout << "  stride " << level.stride_px << " px, anchors";
@@ -271,54 +302,83 @@ void train_run(const Program& program, const TrainSettings& settings) {
       std::cout << " " << std::lround(size.width) << "x" << std::lround(size.height);
     std::cout << "\n";
   }
+  const std::int64_t asked_at_once = photos.has_val() ? TrainerOptions().validation_batch : 0;
   std::cout << "memory: "
-            << estimate_memory(spec, train_set, recipe.batch_size(),
-                               val_set != nullptr ? TrainerOptions().validation_batch : 0)
-                   .text()
-            << "\n"
+            << estimate_memory(spec, photos.learned.set(), batch_size, asked_at_once).text() << "\n"
             << std::flush;
+}
 
-  std::filesystem::create_directories(out / "images");
-  augmentation_sheet(*photos, recipe.augmentation(), recipe.seed()).write_png(out / kAugmented);
-  std::cout << "what augmentation does to them: " << (out / kAugmented).string() << "\n"
-            << std::flush;
-
-  double best = resume ? best_so_far(checkpoint->log) : -1;
+/// Trains, and keeps the weights of the best look. `spent`: seconds before.
+TrainingSummary train_steps(Detector& detector, Run& run, const RunPhotos& photos, double spent) {
+  if (run.checkpoint && run.checkpoint->iteration >= run.checkpoint->total_iterations)
+    return finish_from(detector, *run.checkpoint);  // killed between that and its results
+  PhotoRecipe& recipe = run.config.recipe;
+  const DetectorSpec& spec = *run.config.detector;
+  double best = run.checkpoint ? best_so_far(run.checkpoint->log) : -1;
   const auto keep_best = [&](const ValidationRecord& look) {
     if (look.ap50 <= best) return;
     best = look.ap50;
-    save_trained(out / kBestFile, *detector, spec);
+    save_trained(run.out / kBestFile, detector, spec);
   };
-  // A run may have been killed between its last checkpoint and its results.
-  const Stopwatch watch;
-  const TrainingSummary summary =
-      resume && checkpoint->iteration >= checkpoint->total_iterations
-          ? finish_from(*detector, *checkpoint)
-          : train_on_photos(*detector, recipe, spec, train_set, val_set, looks_of(recipe), out,
-                            resume, keep_best, spent);
+  TrainingSummary summary =
+      train_on_photos(detector, recipe, spec, photos.learned.set(),
+                      photos.has_val() ? &photos.looked.set() : nullptr, looks_of(recipe), run.out,
+                      run.checkpoint.has_value(), keep_best, spent);
   if (summary.interrupted)
     throw std::runtime_error(concat("interrupted after ", summary.iterations, " of ",
                                     summary.total_iterations, " steps; boxgrad train --resume ",
-                                    out.string(), " goes on from there"));
+                                    run.out.string(), " goes on from there"));
+  return summary;
+}
+
+void train_run(const Program& program, const TrainSettings& settings) {
+  Run run =
+      settings.resume.empty() ? new_run(program, settings) : found_run(program, settings.resume);
+  RunConfig& config = run.config;
+  PhotoRecipe& recipe = config.recipe;
+  RunPhotos photos = photos_of(config);
+  if (run.new_config) set_length(program, settings, photos.learned.size(), recipe);
+
+  // The network: measured on the photos, unless the config has one.
+  manual_seed(recipe.seed());
+  if (!config.detector) config.detector = describe(recipe, *photos.learned.photos);
+  const DetectorSpec& spec = *config.detector;
+  const auto detector = make_detector(spec);
+  const double spent = add_proposals(photos, run);
+  if (run.checkpoint) {
+    settle(*detector, recipe);
+  } else {
+    const std::string taken = start(*detector, recipe, spec, photos.learned.set());
+    std::cout << "starts from " << (taken.empty() ? "random weights" : taken) << "\n";
+    std::filesystem::create_directories(run.out);
+    save_run_config(run.out / kConfigFile, config);
+  }
+  introduce(*detector, spec, photos, recipe.batch_size());
+  std::filesystem::create_directories(run.out / "images");
+  augmentation_sheet(*photos.learned.photos, recipe.augmentation(), recipe.seed())
+      .write_png(run.out / kAugmented);
+  std::cout << "what augmentation does to them: " << (run.out / kAugmented).string() << "\n"
+            << std::flush;
+
+  const Stopwatch watch;
+  const TrainingSummary summary = train_steps(*detector, run, photos, spent);
   release_free_memory();  // what follows is other work
-  save_trained(out / kModelFile, *detector, spec);
+  save_trained(run.out / kModelFile, *detector, spec);
   std::cout << summary.iterations << " steps of " << recipe.batch_size() << " photos: ";
-  if (!resume) {  // the clock of a run with several parts stood still in between
+  if (!run.checkpoint) {  // the clock of a run with several parts stood still in between
     std::cout << Progress::duration(spent + watch.seconds());
     if (recipe.minutes() > 0) std::cout << " of " << Progress::duration(60 * recipe.minutes());
     std::cout << ", ";
   }
   std::cout << std::lround(summary.seconds) << " s in steps; " << peak_megabytes()
             << " MB at the most\n";
-  const bool own_photos = val_set == nullptr;  // there are no others to measure it on
-  write_results({spec, detector, preparation_of(spec)}, recipe, summary,
-                own_photos ? train_set : *val_set, *photos,
-                {.run = out.string(),
+  write_results({spec, detector, preparation_of(spec)}, recipe, summary, photos,
+                {.run = run.out.string(),
                  .data = config.data,
-                 .split = own_photos ? config.train_split : config.val_split,
+                 .split = photos.has_val() ? config.val_split : config.train_split,
                  .style = "coco"},
-                own_photos ? learned_seconds : looked_seconds, out);
-  std::cout << "run: " << out.string() << ", pictures: " << (out / kPage).string() << "\n";
+                run.out);
+  std::cout << "run: " << run.out.string() << ", pictures: " << (run.out / kPage).string() << "\n";
 }
 
 }  // namespace
