@@ -51,7 +51,9 @@ struct Extent {
       return start + static_cast<Scalar>(i) * part +
              (static_cast<Scalar>(k) + Scalar(0.5)) * part / static_cast<Scalar>(points);
     };
-    const auto on_map = [&](Scalar p) { return p >= -1 && p <= static_cast<Scalar>(size); };
+    const auto on_map = [&](Scalar p) {  // of a map without cells, too, no point is
+      return size > 0 && p >= -1 && p <= static_cast<Scalar>(size);
+    };
     const auto last = static_cast<Scalar>(size - 1);
 
     Weights weights;  // first which cells, then how much each

@@ -9,7 +9,9 @@ namespace boxgrad::detection {
 /// Fields as the arguments of torchvision.ops.roi_align.
 struct RoiAlignOptions {
   std::int64_t sampling_ratio = -1;  ///< s > 0: s x s points a bin; else as many as it has cells
-  bool aligned = false;              ///< the convention of pixel centres, see below
+  /// The convention of pixel centres, see below. torchvision's default is false, for the sake of
+  /// networks that were trained before there was a choice; here are none.
+  bool aligned = true;
 };
 
 /// RoI align: each bin is the mean of the map at a few points of it, between cells by bilinear

@@ -74,7 +74,10 @@ TEST_CASE("roi_align on regions that can be drawn", "[roi_align]") {
   for (const RoiAlignOptions& options : {aligned, legacy, RoiAlignOptions{}})
     check_2x2(region(9, 9, 12, 12), options, {0, 0, 0, 0});
   CHECK(roi_align(counting_map(4, 4), Tensor({0, 5}), 2, 2, 1).shape() == Shape{0, 2, 2, 1});
-  CHECK(roi_align(Tensor({1, 0, 4, 1}), region(0, 0, 4, 4), 1, 1, 1).item() == 0);
+  for (const bool aligned : {false, true})  // aligned, a region begins half a cell before the map
+    for (const Scalar side : {Scalar{4}, Scalar{0.25}})
+      CHECK(roi_align(Tensor({1, 0, 4, 1}), region(0, 0, side, side), 1, 1, 1, {-1, aligned})
+                .item() == 0);
 }
 
 TEST_CASE("roi_align sees a region move by half a cell", "[roi_align]") {
