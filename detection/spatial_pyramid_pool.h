@@ -30,7 +30,7 @@ namespace boxgrad::detection {
 ///          levels that are not from 1 to 64
 ///
 /// The same bits for any number of threads. He, Zhang, Ren, Sun, "Spatial Pyramid Pooling in Deep
-/// Convolutional Networks", ECCV 2014, sections 2.2 and 3.1 and appendix A. The authors' code
+/// Convolutional Networks", ECCV 2014, sections 2.2 and 4.1 and appendix A. The authors' code
 /// starts its maximum at 0, which is the same behind a ReLU, and trains the layers above only; here
 /// the gradient goes on. PyTorch has no such function.
 Tensor spatial_pyramid_pool(const Tensor& x, const Tensor& rois, double scale,

@@ -153,7 +153,7 @@ TEST_CASE("roi_max_pool sends each gradient to the cell that won", "[roi_pool]")
 }
 
 TEST_CASE("roi_max_pool's bins end with the region", "[roi_pool]") {
-  // ceil(7 * (57 / 7)) is 58 in floats; ours counts in integers.
+  // ceil(7 * (57 / 7)) is 58 in floats: torchvision says 57 here. Ours counts in integers.
   CHECK(roi_max_pool(counting_map(1, 60), region(0, 0, 56, 0), 1, 7, 1).at({0, 0, 6, 0}) == 56);
 }
 

@@ -66,12 +66,12 @@ struct SimilarityTerms {
 /// a, b     row numbers in `features`
 /// pixels   |im|, of the whole picture
 ///
-/// Uijlings et al. 2013, eq. (2) to (6). The paper prints r_i twice in fill, a slip: |a| and |b|
+/// Uijlings et al. 2013, eq. (1) and (3) to (6). The paper prints r_i twice in fill, a slip: |a| and |b|
 /// are meant.
 double similarity(const RegionFeatures& features, std::size_t a, std::size_t b,
                   const SimilarityTerms& terms, double pixels);
 
-/// Row a becomes the union of a and b: histograms are means weighted by |a| and |b|.
+/// Row a becomes the union of a and b: histograms are means weighted by |a| and |b| (eq. (2)).
 void merge_regions(RegionFeatures& features, std::size_t a, std::size_t b);
 
 }  // namespace boxgrad::detection
