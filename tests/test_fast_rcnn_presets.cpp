@@ -107,6 +107,7 @@ TEST_CASE("fast_rcnn_preset: what the narrow one changes", "[fast_rcnn][presets]
             "iterations: 3000 instead of 40000", "rate: 0.01 instead of 0.001",
             "rate / 10 after: 2250 instead of 30000", "warm-up: 0.05 instead of 0",
             "velocity: PyTorch's instead of Caffe's", "gradients clipped at: 10 instead of never",
+            "score threshold: 0.01 instead of 0.05",
             "compressed: nothing instead of head[.]fc6 to 1024, head[.]fc7 to 256"});
   const nn::Schedule schedule = narrow.schedule();
   CHECK(schedule(0) == Approx(0.1));

@@ -52,6 +52,7 @@ FastRcnnPreset fast_rcnn_preset(const std::string& name, std::int64_t num_classe
   p.model.pool = 5;
   p.model.head.hidden = {256, 256};
   p.model.head.dropout = 0;
+  p.model.postprocess.score_threshold = 0.01;  // AP looks at the whole curve; as SSD has it
   p.shorter_px = p.longer_px = 0;
   p.subtract_mean = false;
   p.mirrored_copies = false;

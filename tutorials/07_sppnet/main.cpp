@@ -158,7 +158,6 @@ int main(int argc, char** argv) {
     const auto measure = [&](const char* what, RegionScoring scoring, bool boxes) {
       model.options().scoring = scoring;
       model.options().regress_boxes = boxes;
-      model.options().postprocess.score_threshold = scoring == RegionScoring::svm ? -1 : 0.05;
       const Progress watch("", 1);
       result.answers = detect_all(model, task.val, preset.preparation());
       const double ms = 1e3 * watch.seconds() / double(task.val.size());

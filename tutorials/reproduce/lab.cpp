@@ -49,13 +49,13 @@ const RegionTask& Lab::task() {
 }
 
 std::string Lab::common_settings() const {
-  // To be raised by whoever changes what a training computes: figures of before are then made
-  // again.
-  constexpr int kVersion = 2;
+  // To be raised by whoever changes what a training computes, and no setting with it: figures of
+  // before are then made again.
+  constexpr int kVersion = 3;
   const RegionTaskOptions task = options_.task();
   return concat("version ", kVersion, ", ", task.train_scenes, " scenes of seed ", task.train_seed,
                 ", ", task.val_scenes, " of ", task.val_seed, ", start ", task.start_steps, ", ",
-                options_.steps, " steps");
+                options_.steps, " steps", preset_text(our_fast_rcnn(options_).settings()));
 }
 
 std::vector<Result> Lab::by_seed(const std::string& name, const std::string& settings,
@@ -269,6 +269,12 @@ SppNetPreset our_spp_net(const LabOptions& options, bool five) {
   return preset;
 }
 
+std::string preset_text(const PresetSettings& settings) {
+  std::string text;
+  for (const auto& [name, value] : settings) text += concat(", ", name, ": ", value);
+  return text;
+}
+
 Transform random_flip() {
   return [](Sample sample, Random& draw) {
     return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
@@ -280,26 +286,31 @@ ScalePyramid five_scales() { return ScalePyramid::five().resized(128. / 600); }
 void Lab::describe_task() {
   const RegionTaskOptions task = options_.task();
   heading("How the task was shrunk");
-  table({"", "papers", "here"},
-        {{"images", "VOC 2007: 5,011 to train, 4,952 to test, 500 px",
-          concat(task.train_scenes, " scenes of 128 x 128 px to train, ", task.val_scenes,
-                 " to test, drawn from Fashion-MNIST items")},
-         {"classes", "20", "10"},
-         {"proposals", "selective search, 2,000 an image; their time excluded",
-          "selective search, \"fast\", 275 an image; their time excluded"},
-         {"starting weights", "trained on ImageNet, 1.28 million photos",
-          concat("trained on crops of the training scenes, ", task.start_steps, " steps of 64")},
-         {"network", "VGG16, 138 million weights",
-          "VGG16 of a quarter of the width up to conv4_3, stride 8, fc6 and fc7 of 256"},
-         {"training", "40,000 steps of two images", concat(options_.steps, " steps of two images")},
-         {"R-CNN", "windows of 227 px with 16 px of context, all layers learn, rate .001, dropout",
-          "windows of 32 px with 2 px, conv1_1 and conv1_2 stay as they are, rate .01 after a "
-          "warm-up, gradients up to 10, no dropout"},
-         {"SVMs", "positives weigh 2 C; anew after 2,000 hard negatives",
-          "positives weigh 20 C; R-CNN's and Fast R-CNN's anew after 1,000"},
-         {"five scales", "shorter sides of 480 to 1200 px",
-          "the same divided by 600 / 128: 102 to 256 px"},
-         {"seeds", "one", concat(options_.seeds)}});
+  table(
+      {"", "papers", "here"},
+      {{"images", "VOC 2007: 5,011 to train, 4,952 to test, 500 px",
+        concat(task.train_scenes, " scenes of 128 x 128 px to train, ", task.val_scenes,
+               " to test, drawn from Fashion-MNIST items")},
+       {"classes", "20", "10"},
+       {"proposals", "selective search, 2,000 an image; their time excluded",
+        "selective search, \"fast\", 275 an image; their time excluded"},
+       {"starting weights", "trained on ImageNet, 1.28 million photos",
+        concat("trained on crops of the training scenes, ", task.start_steps, " steps of 64")},
+       {"network", "VGG16, 138 million weights",
+        "VGG16 of a quarter of the width up to conv4_3, stride 8, fc6 and fc7 of 256"},
+       {"training", "40,000 steps of two images", concat(options_.steps, " steps of two images")},
+       {"R-CNN", "windows of 227 px with 16 px of context, all layers learn, rate .001, dropout",
+        "windows of 32 px with 2 px, conv1_1 and conv1_2 stay as they are, rate .01 after a "
+        "warm-up, gradients up to 10, no dropout"},
+       {"SVMs", "positives weigh 2 C; anew after 2,000 hard negatives",
+        "positives weigh 20 C; R-CNN's and Fast R-CNN's anew after 1,000"},
+       {"answers",
+        "Fast R-CNN's and RetinaNet's above a score of .05, SSD's above .01; at most 100 an image",
+        concat("all above ", our_fast_rcnn(options_).model.postprocess.score_threshold,
+               ", those of SVMs above a margin of -1; at most 100 an image")},
+       {"five scales", "shorter sides of 480 to 1200 px",
+        "the same divided by 600 / 128: 102 to 256 px"},
+       {"seeds", "one", concat(options_.seeds)}});
   // What the presets list themselves; Faster R-CNN's without what it has from Fast R-CNN's.
   const std::vector<std::string> fast =
       departures(our_fast_rcnn(options_), fast_rcnn_preset("L", kSceneClasses));

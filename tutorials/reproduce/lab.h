@@ -170,6 +170,9 @@ inline RegionClassifierOptions region_classifier_options() {
   return {.svm = {.positive_weight = 20}, .retrain_after = 1000};
 }
 
+/// ", name: value" of each setting, for what is kept on disk.
+std::string preset_text(const PresetSettings& settings);
+
 /// Left and right exchanged, half of the time.
 Transform random_flip();
 /// The published five sizes, for scenes of 128 px as for photos of 600.

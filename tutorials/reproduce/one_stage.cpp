@@ -52,6 +52,8 @@ std::shared_ptr<RetinaNet> new_retinanet(Lab& lab, std::uint64_t seed) {
   options.num_classes = lab.task().num_classes();
   options.levels = levels();
   options.tower_depth = 1;
+  options.postprocess.score_threshold =
+      our_fast_rcnn(lab.options()).model.postprocess.score_threshold;
   const auto model = std::make_shared<RetinaNet>(
       std::make_shared<Fpn>(two_maps(lab), FpnOptions{.channels = 64, .extra_levels = 0}), options);
   start_as_loud(*model, 64);

@@ -51,7 +51,8 @@ std::shared_ptr<FasterRcnn> new_faster_rcnn(Lab& lab, const FasterRecipe& recipe
 }
 
 std::string settings_of(Lab& lab, const FasterRecipe& recipe) {
-  return concat(lab.common_settings(), ", ", recipe.describe());
+  return concat(lab.common_settings(), ", ", recipe.describe(),
+                preset_text(our_faster_rcnn(lab.options()).settings()));
 }
 
 std::pair<std::shared_ptr<FasterRcnn>, Result> trained_faster_rcnn(Lab& lab,

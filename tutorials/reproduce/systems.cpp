@@ -111,10 +111,8 @@ void reproduce_systems(Lab& lab) {
   const std::string rcnn_settings = concat(lab.common_settings(), ", ", rcnn_amount.describe(),
                                            ", positives weigh 20, fill ", kSceneMean);
   const auto spp_settings = [&](bool five, const Amount& amount) {
-    std::string text = concat(lab.common_settings(), ", stored maps, ", amount.describe());
-    for (const auto& [name, value] : spp_net_preset_of(lab, five, amount).settings())
-      text += concat(", ", name, ": ", value);
-    return text;
+    return concat(lab.common_settings(), ", stored maps, ", amount.describe(),
+                  preset_text(spp_net_preset_of(lab, five, amount).settings()));
   };
   const auto rcnn = [&](std::uint64_t seed) {
     return lab.trained<Rcnn>(
