@@ -5,11 +5,13 @@
 #include <iostream>
 
 #include "core/autograd.h"
+#include "core/check.h"
 #include "core/draw.h"
 #include "core/ops.h"
 #include "core/program.h"
 #include "core/progress.h"
 #include "core/report.h"
+#include "core/serialize.h"
 #include "core/stopwatch.h"
 #include "detection/boxes.h"
 #include "detection/data/transforms.h"
@@ -32,6 +34,7 @@ struct Settings {
   int iterations = 1500, scenes = 500, context = 2;
   double positive_weight = 20, negative_iou = 0.3, lambda = 1000;
   std::string mode = "warp";
+  std::filesystem::path network;
 };
 
 /// What sections 1, 3 and 4 do, on numbers that fit on a fingernail.
@@ -108,6 +111,19 @@ Image ranked_sheet(const RunResult& result, const Dataset& data, const WarpOptio
   return image_grid(sheet, {}, {.columns = 12, .cell_width = 64, .cell_height = 64, .padding = 4});
 }
 
+/// The first stage's weights, if `file` has them: SVMs and regressors are then tried without
+/// training the network once more. It must have been trained as `settings` say.
+bool read_network(nn::Module& model, const std::filesystem::path& file,
+                  const std::string& settings) {
+  if (file.empty() || !std::filesystem::exists(file)) return false;
+  const TensorFile stored = load_safetensors(file);
+  const auto found = stored.metadata.find("settings");
+  check(found != stored.metadata.end() && found->second == settings, "--network: ", file,
+        " is not of a first stage with ", settings, "; name another file to train one");
+  model.load_state_dict(stored.tensors);
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -120,6 +136,7 @@ int main(int argc, char** argv) {
   program.option("--positive-weight", settings.positive_weight, "of positives in the SVMs", 1e-6);
   program.option("--negative-iou", settings.negative_iou, "regions below are negatives", 1e-6, 1);
   program.option("--lambda", settings.lambda, "of the ridge regression", 1e-6);
+  program.option("--network", settings.network, "keep the first stage here: written, then read");
   return program.run(argc, argv, [&] {
     const bool quick = program.quick();
     if (quick) settings.iterations = 4, settings.scenes = 10;
@@ -153,14 +170,22 @@ int main(int argc, char** argv) {
       return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
     };
     RunResult result;
-    result.training = train(model, sgd, task.train, flips, {},
-                            {.iterations = settings.iterations,
-                             .batch_size = 8,
-                             .seed = program.seed(),
-                             .schedule = schedule,
-                             .clip_norm = 10,
-                             .checkpoint_every = 0,
-                             .out = out});
+    const std::string stage =
+        concat(settings.iterations, " steps, seed ", program.seed(), ", windows by ", settings.mode,
+               ", ", settings.context, " px of context");
+    if (!read_network(model, settings.network, stage)) {
+      result.training = train(model, sgd, task.train, flips, {},
+                              {.iterations = settings.iterations,
+                               .batch_size = 8,
+                               .seed = program.seed(),
+                               .schedule = schedule,
+                               .clip_norm = 10,
+                               .checkpoint_every = 0,
+                               .out = out});
+      if (!settings.network.empty() && !result.training.interrupted)
+        save_safetensors(settings.network,
+                         {.tensors = model.state_dict(), .metadata = {{"settings", stage}}});
+    }
 
     // 3. Second stage: features to disk, SVMs from there. 4. Third stage: box regressors.
     model.eval();
