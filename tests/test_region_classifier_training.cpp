@@ -109,6 +109,23 @@ TEST_CASE("train_region_classifiers: one pass of hard negatives, by hand", "[rcn
     CHECK(far.weight == Approx(4).epsilon(1e-3));  // the gap from 0.5 to 1
     CHECK(far.bias == Approx(-3).epsilon(1e-3));
   }
+  SECTION("nor is what overlaps a difficult one, which is no positive either") {
+    // As before: 8 px beside it are an IoU of 1/3, 10 px 6 / 26.
+    const Fitted near = fit({{{1}, {-1, -5}}, {{}, {0.6, 0.2, -3}, {0.2}}}, {.svm = kHard});
+    CHECK(near.weight == Approx(1).epsilon(1e-3));
+    CHECK(near.bias == Approx(0).margin(1e-3));
+    CHECK(near.report.positives == std::vector<std::int64_t>{1});
+    CHECK(near.report.negatives == std::vector<std::int64_t>{1});
+    const Fitted far = fit({{{1}, {-1, -5}}, {{}, {0.5, -3}, {0}}}, {.svm = kHard});
+    CHECK(far.weight == Approx(4).epsilon(1e-3));
+    // Of another class it is a thing like any other.
+    const Fitted other = fit({{{1}, {-1, -5}}, {{}, {0.5, -3}, {0.5}, 2}}, {.svm = kHard});
+    CHECK(other.weight == Approx(4).epsilon(1e-3));
+    // Beside a truth that counts.
+    const Fitted both = fit({{{1}, {-1, -5}}, {{1}, {0.1, -3}, {0.1}}}, {.svm = kHard});
+    CHECK(both.weight == Approx(1).epsilon(1e-3));
+    CHECK(both.report.positives == std::vector<std::int64_t>{2});
+  }
   SECTION("without forgetting, all of the first image stay") {
     RegionClassifierOptions all{.svm = kHard, .evict_below = Scalar(-1e9)};
     const Fitted kept = fit({{{1}, {-1, -5}}, {{}, {-3, 0}}}, all);

@@ -25,7 +25,8 @@ using RowList = std::vector<Scalar>;  // rows of D numbers, one after the other
 struct ImageRegions {
   Target truths;                 ///< what is learned from: not the difficult ones
   std::int64_t truths_from = 0;  ///< rows from here on are these truths
-  /// [G]: of the truths that regions are compared with.
+  /// [G]: of the truths and of the difficult ones. What overlaps one that is difficult is not an
+  /// example of its class, and no counter-example either: label_regions ignores it, too.
   std::vector<std::int64_t> labels;
   Tensor iou;  ///< [G, R]
 };
@@ -170,7 +171,7 @@ Examples store_features(const RegionClassifiers& classifiers, const Dataset& dat
                       {.positive = options.box_iou, .negative_low = 0, .negative_high = 0});
     const std::int64_t count = labelled.boxes.size(0);
     image.truths_from = count - image.truths.boxes.size(0);
-    const Target all = usable(batch.targets[0], false);
+    const Target all = usable(batch.targets[0], true);
     image.labels = all.labels;
     image.iou = box_iou(all.boxes, labelled.boxes);
     const ClassifierFeatures found = features(image_of(batch, 0), labelled.boxes);

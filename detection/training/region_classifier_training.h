@@ -17,7 +17,8 @@ struct RegionClassifierOptions {
   LinearSvmOptions svm = {};  ///< C, the weight of positives and the bias: code
   /// Features are scaled so that their mean length is this. Code.
   double feature_norm = 20;
-  /// Regions below it, with the class's truths, are negatives. Paper, section 2.3.
+  /// Regions below it, with the class's truths, are negatives. Paper, section 2.3. With difficult
+  /// truths, too: ours, as everywhere in boxgrad.
   Scalar negative_iou = Scalar(0.3);
   Scalar hard_above = Scalar(-1.0001);  ///< a negative with a larger score is hard; code
   Scalar evict_below = Scalar(-1.2);    ///< and one with a smaller score is forgotten; code
@@ -49,6 +50,9 @@ struct RegionClassifierReport {
 ///   boxes      ridge regression for each class, from the pooled features of regions with
 ///              IoU >= 0.6 to their offsets. One class at a time is in memory, twice: 50 KB an
 ///              example with 12,800 pooled numbers
+///
+/// A difficult truth teaches nothing: it is no positive and has no box to learn, and what overlaps
+/// it by IoU >= 0.3 is no negative of its class.
 ///
 /// Both kinds of features are scaled to a mean length of `feature_norm` before, as C and lambda
 /// depend on it; the weights come back for features as they are. A class without a truth gets an
