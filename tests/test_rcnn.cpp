@@ -318,6 +318,9 @@ TEST_CASE("train_region_classifiers: classes without truths, images without; the
   RegionClassifiers wrong(5, 4, 2);
   CHECK_THROWS_WITH(train_region_classifiers(wrong, data, {}, features, folder.path),
                     ContainsSubstring("must be [12, 5] and [12, 4], got [12, 4] and [12, 4]"));
+  RegionClassifiers few(4, 4, 1);
+  CHECK_THROWS_WITH(train_region_classifiers(few, data, {}, features, folder.path),
+                    "train_region_classifiers: label 2 of 1 classes");
 }
 
 TEST_CASE("R-CNN and SPPnet explain what does not fit", "[rcnn][errors]") {

@@ -184,6 +184,8 @@ Examples store_features(const RegionClassifiers& classifiers, const Dataset& dat
     examples.regions += count;
     examples.hidden_lengths += sum_of_lengths(found.hidden);
     examples.pooled_lengths += sum_of_lengths(found.pooled);
+    check(std::isfinite(examples.hidden_lengths) && std::isfinite(examples.pooled_lengths),
+          "train_region_classifiers: features must be finite; those of image ", i, " are not");
     store_box_examples(examples, labelled, found.pooled);
     progress.update(i + 1);
   }
