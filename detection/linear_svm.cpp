@@ -1,6 +1,7 @@
 #include "detection/linear_svm.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/check.h"
@@ -47,7 +48,14 @@ LinearSvm train_linear_svm(const Tensor& features, const std::vector<bool>& posi
   svm.dual.assign(n, 0);
   Scalar extra_weight = 0;
   std::vector<Scalar> squares(n);
-  for (std::size_t i = 0; i < n; ++i) squares[i] = dot(x + i * d, x + i * d, d) + extra * extra;
+  for (std::size_t i = 0; i < n; ++i) {
+    squares[i] = dot(x + i * d, x + i * d, d) + extra * extra;
+    // One NaN would be in the weights for good, and in every score.
+    check(std::isfinite(squares[i]),
+          "train_linear_svm: features must be finite, with a finite "
+          "sum of squares; those of example ",
+          i, " are not");
+  }
 
   Random random(options.seed);
   for (svm.passes = 1; svm.passes <= options.max_passes; ++svm.passes) {
@@ -73,7 +81,8 @@ LinearSvm train_linear_svm(const Tensor& features, const std::vector<bool>& posi
       for (std::size_t k = 0; k < d; ++k) svm.weight[k] += step * row[k];
       extra_weight += step * extra;
     }
-    if (greatest - least < static_cast<Scalar>(options.tolerance)) break;
+    svm.converged = greatest - least < static_cast<Scalar>(options.tolerance);
+    if (svm.converged) break;
   }
   svm.passes = std::min(svm.passes, options.max_passes);
   svm.bias = extra_weight * extra;

@@ -24,6 +24,7 @@ struct LinearSvm {
   Scalar bias = 0;
   std::vector<Scalar> dual = {};  ///< [R], alpha: 0 for examples outside the margin
   int passes = 0;
+  bool converged = false;  ///< to the tolerance; if not, max_passes came first
 
   Scalar score(const Scalar* x) const;
 };
@@ -39,11 +40,13 @@ struct LinearSvm {
 ///   min over 0 <= alpha_i <= C_i   1/2 |w|^2 - sum_i alpha_i,   w = sum_i alpha_i y_i x_i
 ///   alpha_i <- clamp(alpha_i - (y_i w . x_i - 1) / |x_i|^2, 0, C_i),   w follows
 ///
-/// until the largest projected gradient of a pass and the smallest differ by less than `tolerance`.
+/// until the largest projected gradient of a pass and the smallest differ by less than `tolerance`
+/// (`converged`), or max_passes are over.
 ///
 /// features  [R, D];  positive  [R]
-/// throws    std::invalid_argument for lengths that differ, no examples of either kind, or options
-///           that are not > 0
+/// returns   weight [D], dual [R]
+/// throws    std::invalid_argument for lengths that differ, features that are not finite or so large
+///           that their squares are not, no examples of either kind, or options that are not > 0
 ///
 /// Hsieh, Chang, Lin, Keerthi, Sundararajan, "A dual coordinate descent method for large-scale
 /// linear SVM", ICML 2008, algorithm 1: what liblinear does, with which R-CNN was trained.

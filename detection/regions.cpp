@@ -65,15 +65,55 @@ Regions label_regions(const Tensor& proposals, const Target& target, const Regio
   return result;
 }
 
-SampledRegions sample_regions(const Tensor& proposals, const Target& target,
-                              const RegionOptions& options, const BalancedOptions& sampling,
-                              Random& random) {
-  const Regions regions = label_regions(proposals, target, options);
-  const std::vector<std::int64_t> chosen = sample_balanced(regions.truth, random, sampling).all();
-  SampledRegions result{.boxes = index_select(regions.boxes, 0, chosen)};
-  for (const std::int64_t r : chosen)
-    result.labels.push_back(regions.labels[static_cast<std::size_t>(r)]);
+LabelledRegions labelled_regions(const Tensor& proposals, const Target& target,
+                                 const RegionOptions& options) {
+  const Regions all = label_regions(proposals, target, options);
+  LabelledRegions result;
+  std::vector<std::int64_t> kept;
+  for (std::size_t r = 0; r < all.labels.size(); ++r)
+    if (all.labels[r] >= 0) {
+      kept.push_back(static_cast<std::int64_t>(r));
+      result.labels.push_back(all.labels[r]);
+    }
+  result.boxes = index_select(all.boxes, 0, kept);
   return result;
+}
+
+std::vector<LabelledRegions> sample_regions(const std::vector<LabelledRegions>& images,
+                                            const BalancedOptions& sampling, Random& random) {
+  std::vector<std::int64_t> truth;  // of all images, one after the other; who is positive
+  for (const LabelledRegions& image : images)
+    for (const std::int64_t label : image.labels) truth.push_back(label > 0 ? 0 : kUnmatched);
+  std::vector<std::int64_t> chosen = sample_balanced(truth, random, sampling).all();
+  std::ranges::sort(chosen);  // image by image
+
+  std::vector<LabelledRegions> result;
+  auto next = chosen.begin();
+  std::int64_t first = 0;  // number of the image's first region
+  for (const LabelledRegions& image : images) {
+    LabelledRegions& some = result.emplace_back();
+    const std::int64_t end = first + std::ssize(image.labels);
+    std::vector<std::int64_t> own;
+    for (; next != chosen.end() && *next < end; ++next) {
+      own.push_back(*next - first);
+      some.labels.push_back(image.labels[static_cast<std::size_t>(own.back())]);
+    }
+    some.boxes = index_select(image.boxes, 0, own);
+    first = end;
+  }
+  return result;
+}
+
+std::vector<LabelledRegions> sample_regions(const std::vector<Tensor>& proposals,
+                                            const std::vector<Target>& targets,
+                                            const RegionOptions& options,
+                                            const BalancedOptions& sampling, Random& random) {
+  check(proposals.size() == targets.size(), "sample_regions: expected proposals for ",
+        targets.size(), " images, got ", proposals.size());
+  std::vector<LabelledRegions> images;
+  for (std::size_t n = 0; n < targets.size(); ++n)
+    images.push_back(labelled_regions(proposals[n], targets[n], options));
+  return sample_regions(images, sampling, random);
 }
 
 Tensor region_targets(const Regions& regions, const std::vector<std::int64_t>& chosen) {

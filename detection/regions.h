@@ -31,31 +31,64 @@ struct Regions {
   Tensor truth_boxes = Tensor({0, 4});  ///< [G, 4]
 };
 
-/// Labels proposals [P, 4] by the truths they overlap. Regions that overlap a difficult truth most,
-/// and by IoU >= `positive`, are neither positive nor negative. Proposals thinner than a thousandth
-/// of a pixel are left out. Girshick, "Fast R-CNN", section 2.3, "Mini-batch sampling".
+/// Labels proposals by the truths they overlap. Regions that overlap a difficult truth most, and by
+/// IoU >= `positive`, are neither positive nor negative. Proposals thinner than a thousandth of a
+/// pixel are left out.
+///
+/// proposals  [P, 4] in pixels of the image that `target` speaks of, P may be 0
+/// returns    at most P + G regions
+/// throws     std::invalid_argument for boxes of another shape, and unless
+///            0 <= negative_low <= negative_high <= positive and positive > 0
+///
+/// Girshick, "Fast R-CNN", section 2.3, "Mini-batch sampling".
 Regions label_regions(const Tensor& proposals, const Target& target,
                       const RegionOptions& options = {});
 
 /// What the box branch should say for some regions: encode_boxes(truth, region) with unit weights
-/// for positives, zeros for the others; [n, 4].
+/// for positives, zeros for the others; without a graph.
+///
+/// chosen   [n], numbers of regions
+/// returns  [n, 4]
+/// throws   std::out_of_range for a number that is no region's, std::invalid_argument for a positive
+///          whose truth has no area
 Tensor region_targets(const Regions& regions, const std::vector<std::int64_t>& chosen);
 
-/// Some of the regions of one image, and their classes.
-struct SampledRegions {
-  Tensor boxes = Tensor({0, 4});
-  std::vector<std::int64_t> labels = {};  ///< 0 for background
+/// Regions of one image that something is asked of, and their classes.
+struct LabelledRegions {
+  Tensor boxes = Tensor({0, 4});          ///< [R, 4]
+  std::vector<std::int64_t> labels = {};  ///< [R], 0 for background
 };
-/// label_regions, then a balanced sample of those that are objects or background: what a step of
-/// R-CNN's and SPPnet's fine-tuning looks at.
-SampledRegions sample_regions(const Tensor& proposals, const Target& target,
-                              const RegionOptions& options, const BalancedOptions& sampling,
-                              Random& random);
+
+/// label_regions without the ignored ones. Throws what label_regions throws.
+LabelledRegions labelled_regions(const Tensor& proposals, const Target& target,
+                                 const RegionOptions& options = {});
+
+/// One balanced sample over the regions of several images together: what a step of R-CNN's and
+/// SPPnet's fine-tuning looks at. An image may give many of them or none, so that those rich in
+/// objects make up for others, and the share of objects does not depend on how many images there
+/// are. (Fast R-CNN draws from each image by itself.)
+///
+/// images   [N]
+/// returns  [N], the chosen ones of each image in their order, sampling.size together at most
+/// throws   std::invalid_argument as sample_balanced does
+std::vector<LabelledRegions> sample_regions(const std::vector<LabelledRegions>& images,
+                                            const BalancedOptions& sampling, Random& random);
+
+/// The same from proposals [N] of [P, 4] and targets [N]: labelled_regions of each image, then the
+/// sample. Throws std::invalid_argument for lengths that differ, too, and what label_regions throws.
+std::vector<LabelledRegions> sample_regions(const std::vector<Tensor>& proposals,
+                                            const std::vector<Target>& targets,
+                                            const RegionOptions& options,
+                                            const BalancedOptions& sampling, Random& random);
 
 /// Mean and standard deviation of region_targets over all positive regions, per class [1 + K, 4]:
 /// what targets are normalised by (section 2.3: "zero mean and unit variance"). A class with fewer
 /// than two positives, or one that does not vary, gets the mean 0 and the deviations (.1 .1 .2 .2)
 /// that later code uses for every class. Rows of class 0 are 0 and 1.
+///
+/// images       all of the data set, or as many as describe it
+/// num_classes  K, without background
+/// throws       std::invalid_argument for a label > num_classes, and what region_targets throws
 struct TargetStatistics {
   Tensor mean, std;
 };

@@ -60,8 +60,13 @@ struct BalancedOptions {
 
 /// Random sampling without replacement as in Fast R-CNN (section 2.3) and Faster R-CNN (section
 /// 3.1.3): at most size * positive_fraction positives, negatives fill up the rest. When those run
-/// out as well the sample is smaller than `size`. Equals torchvision's
-/// BalancedPositiveNegativeSampler but for the random numbers.
+/// out as well the sample is smaller than `size`. The bound is rounded down: it is 0 for a size
+/// below 1 / positive_fraction, which will not teach an object.
+///
+/// truth   [A], as above: regions or anchors of an image, or of several one after the other
+/// throws  std::invalid_argument for a size < 1 and a positive_fraction that is not in [0, 1]
+///
+/// Equals torchvision's BalancedPositiveNegativeSampler but for the random numbers.
 Selection sample_balanced(std::span<const std::int64_t> truth, Random& random,
                           const BalancedOptions& options = {});
 

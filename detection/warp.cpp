@@ -20,12 +20,20 @@ struct WarpBox {
   int height() const { return y2 - y1; }
 };
 
-/// The box with its context.
-WarpBox enlarged_box(const Scalar* box, const WarpOptions& options) {
+/// Region r's box with its context.
+WarpBox enlarged_box(const Scalar* box, std::int64_t r, const WarpOptions& options) {
   double w = static_cast<double>(box[2] - box[0]), h = static_cast<double>(box[3] - box[1]);
   const double cx = static_cast<double>(box[0]) + w / 2, cy = static_cast<double>(box[1]) + h / 2;
   if (options.mode == WarpMode::square) w = h = std::max(w, h);
   const double scale = static_cast<double>(options.size) / (options.size - 2 * options.context);
+  // Said so that NaN fails, too. The bound is what an int holds, with a difference of two.
+  const auto fits = [](double middle, double side) {
+    return side >= 0 && std::abs(middle) + side / 2 <= 1e9;
+  };
+  check(box[0] <= box[2] && box[1] <= box[3] && fits(cx, w * scale) && fits(cy, h * scale),
+        "warp_regions: the corners of region ", r,
+        " must be finite, in order and, with the context, within 1e9 px, got ", box[0], ", ",
+        box[1], ", ", box[2], ", ", box[3]);
   const auto round = [](double v) { return static_cast<int>(std::lround(v)); };
   WarpBox result{round(cx - w * scale / 2), round(cy - h * scale / 2), round(cx + w * scale / 2),
                  round(cy + h * scale / 2)};
@@ -65,13 +73,16 @@ Tensor warp_regions(const Tensor& image, const Tensor& boxes, const WarpOptions&
         channels, " channels, got ", fills);
   const int height = static_cast<int>(image.size(0)), width = static_cast<int>(image.size(1));
   const int size = options.size;
+  std::vector<WarpBox> enlarged;
+  for (std::int64_t r = 0; r < count; ++r)
+    enlarged.push_back(enlarged_box(boxes.data().data() + 4 * r, r, options));
   Tensor result({count, size, size, channels});
   if (fills > 0)
     for (std::size_t i = 0; Scalar & v : result.data()) v = options.fill[i++ % options.fill.size()];
   parallel_for(count, 4, [&](std::int64_t begin, std::int64_t end) {
     const NoGradGuard guard;
     for (std::int64_t r = begin; r < end; ++r) {
-      const WarpBox box = enlarged_box(boxes.data().data() + 4 * r, options);
+      const WarpBox& box = enlarged[static_cast<std::size_t>(r)];
       const WarpBox seen{std::clamp(box.x1, 0, width), std::clamp(box.y1, 0, height),
                          std::clamp(box.x2, 0, width), std::clamp(box.y2, 0, height)};
       if (seen.width() <= 0 || seen.height() <= 0) continue;

@@ -31,8 +31,9 @@ struct WarpOptions {
 ///
 /// image    [H, W, C];  boxes  [R, 4] in its pixels
 /// returns  [R, size, size, C]; a box that misses the image gives nothing but that colour
-/// throws   std::invalid_argument for other shapes, a size < 1, a context that leaves no room, or a
-///          fill that has not a value per channel
+/// throws   std::invalid_argument for other shapes, a box whose corners are not finite, not in order
+///          or, with the context, a billion pixels away; for a size < 1, a context that leaves no
+///          room, or a fill that has not a value per channel
 ///
 /// Girshick et al., "Rich feature hierarchies ...", CVPR 2014, appendix A, and the authors' code
 /// for the rounding.

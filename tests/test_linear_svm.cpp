@@ -1,6 +1,7 @@
 // detection/linear_svm.h, detection/ridge.h and core/solve.h.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/gradcheck.h"
 #include "core/ops.h"
@@ -106,7 +107,30 @@ TEST_CASE("train_linear_svm: the positives' weight moves the plane", "[svm]") {
   CHECK(recall(4) > recall(1) + 0.1);
 }
 
+TEST_CASE("train_linear_svm says whether it got there", "[svm]") {
+  const Clouds data(200, 6, 1.5);
+  const LinearSvm there = train_linear_svm(data.x, data.positive, {.c = 1e-3});
+  CHECK(there.converged);
+  REQUIRE(there.passes > 1);
+  CHECK(there.passes < 300);
+  const LinearSvm cut =
+      train_linear_svm(data.x, data.positive, {.c = 1e-3, .max_passes = there.passes - 1});
+  CHECK_FALSE(cut.converged);
+  CHECK(cut.passes == there.passes - 1);
+  // Done in the very last pass that was allowed is done.
+  const LinearSvm just =
+      train_linear_svm(data.x, data.positive, {.c = 1e-3, .max_passes = there.passes});
+  CHECK(just.converged);
+  CHECK(just.weight == there.weight);
+}
+
 TEST_CASE("train_linear_svm explains what does not fit", "[svm][errors]") {
+  for (const Scalar bad :
+       {std::numeric_limits<Scalar>::quiet_NaN(), std::numeric_limits<Scalar>::infinity(),
+        std::numeric_limits<Scalar>::max()})
+    CHECK_THROWS_WITH(train_linear_svm(Tensor({2, 1}, {1, bad}), {true, false}),
+                      "train_linear_svm: features must be finite, with a finite sum of squares; "
+                      "those of example 1 are not");
   CHECK_THROWS_WITH(train_linear_svm(Tensor({2, 1}), {true}),
                     "train_linear_svm: features must be [1, D], got [2, 1]");
   CHECK_THROWS_WITH(train_linear_svm(Tensor({2, 1}), {true, true}),

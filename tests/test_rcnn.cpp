@@ -158,6 +158,46 @@ TEST_CASE("RegionClassifiers: margins, and a box for each class", "[rcnn]") {
   CHECK_THROWS(RegionClassifiers(2, 0, 2));
 }
 
+TEST_CASE("R-CNN and SPPnet sample a quarter of objects from however many images", "[rcnn]") {
+  RcnnOptions windows = toy_rcnn();
+  SppNetOptions pooled = toy_spp();
+  pooled.regions.negative_low = 0;
+  const auto check_step = [&](const Batch& batch, std::int64_t size) {
+    windows.windows.size = pooled.sampling.size = size;
+    Rcnn rcnn(toy_backbone(), windows);
+    SppNet spp(toy_backbone(), pooled);
+    for (Detector* model : {static_cast<Detector*>(&rcnn), static_cast<Detector*>(&spp)}) {
+      Random random(1);
+      const DetectorLoss loss = model->loss(batch, random);
+      CHECK(loss.positives == size / 4);
+      CHECK(loss.negatives == size - size / 4);
+    }
+  };
+  const ToyDataset scenes(64);
+  const WithProposals data(scenes, toy_proposals(scenes));
+  check_step(toy_batch(data, 3), 32);
+  check_step(toy_batch(data, 5), 32);
+  check_step(toy_batch(data, 64), 32);  // fewer than one of each image
+  check_step(toy_batch(data, 64), 128);
+
+  // One image has all objects; of another nothing is chosen, as it has nothing.
+  Batch uneven = toy_batch(data, 5);
+  std::vector<Tensor> copies(8, uneven.targets[3].boxes);
+  copies.push_back(uneven.proposals[3]);
+  uneven.proposals[3] = cat(copies, 0);
+  for (const std::size_t n : {0u, 1u, 2u, 4u}) uneven.targets[n] = {};
+  uneven.proposals[1] = Tensor({0, 4});
+  check_step(uneven, 32);
+
+  Batch nothing = toy_batch(data, 2);
+  nothing.targets = {{}, {}};
+  nothing.proposals = {Tensor({0, 4}), Tensor({0, 4})};
+  Random random;
+  CHECK(SppNet(toy_backbone(), pooled).loss(nothing, random).total.item() == 0);
+  CHECK_THROWS_WITH(Rcnn(toy_backbone(), windows).loss(nothing, random),
+                    "Rcnn: the batch has no window to learn from");
+}
+
 TEST_CASE("R-CNN: fine-tuning, SVMs, boxes", "[rcnn]") {
   const Folder folder;
   const ToyDataset scenes(12);
@@ -167,7 +207,7 @@ TEST_CASE("R-CNN: fine-tuning, SVMs, boxes", "[rcnn]") {
   const double before = double(model.loss(toy_batch(data, 4), random).total.item());
   CHECK(fine_tune(model, data, 60) < 0.5 * before);
   const DetectorLoss loss = model.loss(toy_batch(data, 4), random);
-  CHECK(loss.positives == 8);  // a quarter of 8 of each image
+  CHECK(loss.positives == 8);  // a quarter of 32
   CHECK(loss.negatives == 24);
 
   // Windows in small groups are the same windows.
@@ -278,6 +318,9 @@ TEST_CASE("train_region_classifiers: classes without truths, images without; the
   RegionClassifiers wrong(5, 4, 2);
   CHECK_THROWS_WITH(train_region_classifiers(wrong, data, {}, features, folder.path),
                     ContainsSubstring("must be [12, 5] and [12, 4], got [12, 4] and [12, 4]"));
+  RegionClassifiers few(4, 4, 1);
+  CHECK_THROWS_WITH(train_region_classifiers(few, data, {}, features, folder.path),
+                    "train_region_classifiers: label 2 of 1 classes");
 }
 
 TEST_CASE("R-CNN and SPPnet explain what does not fit", "[rcnn][errors]") {

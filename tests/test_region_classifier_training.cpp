@@ -2,7 +2,12 @@
 // numbers. test_rcnn.cpp trains whole systems.
 #include <unistd.h>
 
+#include <cmath>
+#include <set>
+
 #include "core/check.h"
+#include "core/ops.h"
+#include "detection/ridge.h"
 #include "detection/training/region_classifier_training.h"
 #include "tests/catch.h"
 
@@ -23,6 +28,8 @@ class Features : public Dataset {
  public:
   struct Row {
     std::vector<double> truths, proposals;
+    std::vector<double> difficult = {};  ///< further truths
+    std::int64_t difficult_label = 1;
   };
   explicit Features(std::vector<Row> rows) : rows_(std::move(rows)) {}
   std::int64_t size() const override { return static_cast<std::int64_t>(rows_.size()); }
@@ -34,9 +41,14 @@ class Features : public Dataset {
         for (const Scalar v : box_of(f)) numbers.push_back(v);
       return Tensor({static_cast<std::int64_t>(features.size()), 4}, numbers);
     };
+    std::vector<double> truths = row.difficult;  // first: numbers of truths are not those of rows
+    truths.insert(truths.end(), row.truths.begin(), row.truths.end());
+    std::vector<std::int64_t> labels(row.difficult.size(), row.difficult_label);
+    labels.resize(truths.size(), 1);
+    std::vector<bool> difficult(row.difficult.size(), true);
+    difficult.resize(truths.size(), false);
     return {.image = Image(400, 16),
-            .target = {.boxes = boxes(row.truths),
-                       .labels = std::vector<std::int64_t>(row.truths.size(), 1)},
+            .target = {.boxes = boxes(truths), .labels = labels, .difficult = difficult},
             .proposals = boxes(row.proposals)};
   }
   const std::vector<std::string>& class_names() const override { return names_; }
@@ -49,6 +61,7 @@ class Features : public Dataset {
 struct Fitted {
   double weight, bias;
   RegionClassifierReport report;
+  std::vector<Scalar> box_weight, box_bias;
 };
 
 /// `unit`: what a feature of 1 is in the network's numbers.
@@ -66,7 +79,8 @@ Fitted fit(const std::vector<Features::Row>& rows, const RegionClassifierOptions
       },
       folder, options);
   fs::remove_all(folder);
-  return {double(classifiers.svm_weight.item()), double(classifiers.svm_bias.item()), report};
+  return {double(classifiers.svm_weight.item()), double(classifiers.svm_bias.item()), report,
+          classifiers.box_weight.to_vector(), classifiers.box_bias.to_vector()};
 }
 
 /// No violated margin pays: the widest gap between the kinds.
@@ -94,6 +108,23 @@ TEST_CASE("train_region_classifiers: one pass of hard negatives, by hand", "[rcn
     const Fitted far = fit({{{1}, {-1, -5}}, {{1}, {0.5, -3}}}, {.svm = kHard});
     CHECK(far.weight == Approx(4).epsilon(1e-3));  // the gap from 0.5 to 1
     CHECK(far.bias == Approx(-3).epsilon(1e-3));
+  }
+  SECTION("nor is what overlaps a difficult one, which is no positive either") {
+    // As before: 8 px beside it are an IoU of 1/3, 10 px 6 / 26.
+    const Fitted near = fit({{{1}, {-1, -5}}, {{}, {0.6, 0.2, -3}, {0.2}}}, {.svm = kHard});
+    CHECK(near.weight == Approx(1).epsilon(1e-3));
+    CHECK(near.bias == Approx(0).margin(1e-3));
+    CHECK(near.report.positives == std::vector<std::int64_t>{1});
+    CHECK(near.report.negatives == std::vector<std::int64_t>{1});
+    const Fitted far = fit({{{1}, {-1, -5}}, {{}, {0.5, -3}, {0}}}, {.svm = kHard});
+    CHECK(far.weight == Approx(4).epsilon(1e-3));
+    // Of another class it is a thing like any other.
+    const Fitted other = fit({{{1}, {-1, -5}}, {{}, {0.5, -3}, {0.5}, 2}}, {.svm = kHard});
+    CHECK(other.weight == Approx(4).epsilon(1e-3));
+    // Beside a truth that counts.
+    const Fitted both = fit({{{1}, {-1, -5}}, {{1}, {0.1, -3}, {0.1}}}, {.svm = kHard});
+    CHECK(both.weight == Approx(1).epsilon(1e-3));
+    CHECK(both.report.positives == std::vector<std::int64_t>{2});
   }
   SECTION("without forgetting, all of the first image stay") {
     RegionClassifierOptions all{.svm = kHard, .evict_below = Scalar(-1e9)};
@@ -126,4 +157,57 @@ TEST_CASE("train_region_classifiers: features of a mean length of 20", "[rcnn][s
   RegionClassifierOptions as_they_are = soft;
   as_they_are.feature_norm = 1;  // w = 3 C
   CHECK(fit(rows, as_they_are).weight == Approx(3e-4).epsilon(1e-4));
+}
+
+TEST_CASE("train_region_classifiers: boxes are ridge regression over all images", "[rcnn][ridge]") {
+  // Regions 2 px beside a truth overlap it by 14 / 18, 4 px by 12 / 20 = .6; the second image has
+  // none but its truth, the third nothing at all. A difficult truth has no box to learn.
+  const std::vector<Features::Row> rows{
+      {{1}, {1.1, -1}}, {{2}, {-3}}, {{}, {0}}, {{-1, 3}, {-1.1, 3.1, 0.9}, {1}}};
+  RegionClassifierOptions options;
+  options.feature_norm = 1;
+  options.ridge_lambda = 0.1;
+  const Fitted fitted = fit(rows, options);
+  const std::vector<double> features{1.1, 1, 2, -1.1, 3.1, -1, 3};
+  const double lengths = 1.1 + 1 + 1 + 3 + 2 + 0 + 1.1 + 3.1 + 0.9 + 1 + 3, scale = 11 / lengths;
+  Tensor x({7, 1}), y({7, 4});
+  for (std::int64_t i = 0; i < 7; ++i)
+    x.set({i, 0}, Scalar(features[static_cast<std::size_t>(i)] * scale));
+  y.set({0, 0}, Scalar(-2. / 16)), y.set({3, 0}, Scalar(2. / 16)), y.set({4, 0}, Scalar(-2. / 16));
+  const LinearMap map = fit_ridge(x, y, 0.1);
+  for (std::size_t k = 0; k < 4; ++k) {
+    CHECK(double(fitted.box_weight[k]) ==
+          Approx(double(map.weight.data()[k]) * scale).epsilon(1e-4).margin(1e-6));
+    CHECK(double(fitted.box_bias[k]) ==
+          Approx(double(map.bias.data()[k])).epsilon(1e-4).margin(1e-6));
+  }
+  CHECK(fitted.box_weight[0] != 0);
+  CHECK(fitted.report.box_megabytes > 7 * sizeof(Scalar) / 1e6);
+  CHECK(fitted.report.regions == 11);
+}
+
+TEST_CASE("train_region_classifiers: box examples wait on the disk", "[rcnn]") {
+  const fs::path folder = fs::temp_directory_path() / concat("boxgrad_box_examples_", getpid());
+  RegionClassifiers classifiers(1, 1, 1);
+  const auto features = [](const Tensor&, const Tensor& boxes) {
+    return ClassifierFeatures{Tensor({boxes.size(0), 1}, Scalar(1)), slice(boxes, 1, 0, 1)};
+  };
+  train_region_classifiers(classifiers, Features({{{1}, {1.1, -1}}, {{}, {0}}, {{2}, {}}}), {},
+                           features, folder);
+  std::set<std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder / "boxes"))
+    files.insert(entry.path().filename().string());
+  CHECK(files ==
+        std::set<std::string>{"0.features.safetensors", "2.features.safetensors"});  // not 1
+  fs::remove_all(folder);
+}
+
+TEST_CASE("train_region_classifiers says what did not converge or cannot", "[rcnn][svm][errors]") {
+  const std::vector<Features::Row> rows{{{1}, {-1}}};
+  CHECK(fit(rows, {}).report.not_converged == 0);
+  const LinearSvmOptions cut{.c = 1e3, .tolerance = 1e-12, .max_passes = 1};
+  CHECK(fit(rows, {.svm = cut}).report.not_converged == 1);
+  CHECK(fit({{{}, {-1}}}, {.svm = cut}).report.not_converged == 0);  // there is no SVM
+  CHECK_THROWS_WITH(fit(rows, {}, NAN),
+                    "train_region_classifiers: features must be finite; those of image 0 are not");
 }

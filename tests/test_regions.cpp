@@ -53,6 +53,78 @@ TEST_CASE("label_regions without truths makes everything background when asked t
   CHECK(label_regions(Tensor({0, 4}), {}).labels.empty());
 }
 
+TEST_CASE("sample_regions draws from all images together", "[regions]") {
+  // Which image and which of its regions a box is stands in its corner.
+  const auto image_with = [](int number, std::vector<std::int64_t> labels) {
+    LabelledRegions image{.boxes = Tensor({std::ssize(labels), 4}), .labels = labels};
+    for (std::int64_t r = 0; r < std::ssize(labels); ++r)
+      image.boxes.set({r, 0}, Scalar(100 * number + r));
+    return image;
+  };
+  std::vector<std::int64_t> many(30, 2);  // objects, then background
+  many.insert(many.end(), 10, 0);
+  const std::vector<LabelledRegions> images{
+      image_with(0, {0, 0, 0}), image_with(1, {}), image_with(2, many),
+      image_with(3, {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})};
+  Random random(3);
+  std::vector<int> drawn(4, 0);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    const auto chosen = sample_regions(images, {.size = 32, .positive_fraction = 0.25}, random);
+    REQUIRE(chosen.size() == 4);
+    int objects = 0, background = 0;
+    for (std::size_t n = 0; n < 4; ++n) {
+      REQUIRE(chosen[n].boxes.shape() == Shape{std::ssize(chosen[n].labels), 4});
+      Scalar last = -1;
+      for (std::int64_t i = 0; i < chosen[n].boxes.size(0); ++i) {
+        const Scalar mark = chosen[n].boxes.at({i, 0});
+        CHECK(mark > last);
+        last = mark;
+        const auto r = static_cast<std::size_t>(mark) - 100 * n;
+        REQUIRE(r < images[n].labels.size());
+        CHECK(chosen[n].labels[static_cast<std::size_t>(i)] == images[n].labels[r]);
+        const bool object = images[n].labels[r] > 0;
+        ++(object ? objects : background);
+        drawn[n] += object;
+      }
+    }
+    CHECK(objects == 8);  // a quarter of 32, nearly all from one image
+    CHECK(background == 24);
+  }
+  CHECK(drawn[2] > 340);  // of 400; 30 in 31 are there
+  CHECK(drawn[3] > 0);
+  CHECK(sample_regions(std::vector<LabelledRegions>{}, {}, random).empty());
+}
+
+TEST_CASE("labelled_regions are those that are not ignored", "[regions]") {
+  const Tensor proposals({3, 4}, {0, 0, 10, 5, 50, 50, 60, 60, 0, 0, 10, 4});
+  const LabelledRegions regions = labelled_regions(proposals, two_truths());
+  CHECK(regions.labels == std::vector<std::int64_t>{3, 0, 3, 1});
+  CHECK(regions.boxes.to_vector() == std::vector<Scalar>{0, 0, 10, 5, 0, 0, 10, 4,  //
+                                                         0, 0, 10, 10, 20, 20, 40, 40});
+  Random random(1);
+  const auto sampled =
+      sample_regions({proposals, Tensor({0, 4})}, {two_truths(), Target{}}, {}, {}, random);
+  REQUIRE(sampled.size() == 2);
+  CHECK(sampled[0].labels == regions.labels);
+  CHECK(sampled[1].labels.empty());
+}
+
+TEST_CASE("regions explain what does not fit", "[regions][errors]") {
+  const Tensor proposals({1, 4}, {0, 0, 10, 10});
+  CHECK_THROWS_AS(label_regions(Tensor({1, 5}), two_truths()), std::invalid_argument);
+  CHECK_THROWS_WITH(label_regions(proposals, two_truths(), {.negative_high = Scalar(0.7)}),
+                    "label_regions: expected 0 <= negative_low <= negative_high <= positive, got "
+                    "0.1, 0.7 and 0.5");
+  const Regions regions = label_regions(proposals, two_truths());
+  CHECK_THROWS_AS(region_targets(regions, {3}), std::out_of_range);
+  CHECK_THROWS_WITH(target_statistics({regions}, 2), "target_statistics: label 3 of 2 classes");
+  Random random(1);
+  CHECK_THROWS_WITH(sample_regions({proposals}, {Target{}, Target{}}, {}, {}, random),
+                    "sample_regions: expected proposals for 2 images, got 1");
+  CHECK_THROWS_WITH(sample_regions({proposals}, {Target{}}, {}, {.size = 0}, random),
+                    "sample_balanced: size must be >= 1, got 0");
+}
+
 TEST_CASE("region_targets encodes positives with unit weights and leaves 0 elsewhere",
           "[regions]") {
   Target target{.boxes = Tensor({1, 4}, {14, 18, 62, 90}), .labels = {1}, .difficult = {false}};

@@ -4,6 +4,7 @@
 #include "core/check.h"
 #include "core/image.h"
 #include "core/parallel.h"
+#include "detection/data/dataset_hash.h"
 #include "detection/models/vgg16.h"
 #include "detection/training/starting_network.h"
 #include "tests/catch.h"
@@ -17,18 +18,21 @@ namespace {
 /// A red or a blue square on grey.
 class Squares : public Dataset {
  public:
+  explicit Squares(std::uint8_t grey = 110, Scalar truth_px = 12)
+      : grey_(grey), truth_px_(truth_px) {}
   std::int64_t size() const override { return 20; }
   Sample get(std::int64_t index) const override {
     const int x = static_cast<int>(index % 5) * 4, side = 12;
     const bool red = index % 2 == 0;
-    Sample sample{.image = Image(40, 40, Color{110, 110, 110}), .name = concat("square ", index)};
+    Sample sample{.image = Image(40, 40, Color{grey_, grey_, grey_}),
+                  .name = concat("square ", index)};
     for (int h = 8; h < 8 + side; ++h)
       for (int w = x; w < x + side; ++w) {
         std::uint8_t* pixel = sample.image.pixel(w, h);
         pixel[0] = red ? 230 : 20, pixel[1] = 40, pixel[2] = red ? 20 : 230;
       }
-    const auto left = static_cast<Scalar>(x), right = static_cast<Scalar>(x + side);
-    sample.target = {.boxes = Tensor({1, 4}, {left, 8, right, 8 + side}),
+    const auto left = static_cast<Scalar>(x);
+    sample.target = {.boxes = Tensor({1, 4}, {left, 8, left + truth_px_, 8 + truth_px_}),
                      .labels = {red ? 1 : 2},
                      .difficult = {false}};
     return sample;
@@ -36,6 +40,8 @@ class Squares : public Dataset {
   const std::vector<std::string>& class_names() const override { return names_; }
 
  private:
+  std::uint8_t grey_;
+  Scalar truth_px_;
   std::vector<std::string> names_{"red", "blue"};
 };
 
@@ -80,14 +86,18 @@ TEST_CASE("a starting network is trained once", "[starting_network]") {
   CHECK(seconds > 0);
   CHECK(starting_network(second, scenes, file, options) == Approx(seconds).epsilon(1e-4));
   CHECK(numbers(*first) == numbers(*second));
+  const std::string images = concat(scenes.size(), " images (", hash_dataset(scenes).substr(0, 12),
+                                    "), rate 0.05, gradients up to 1, seed 0");
   CHECK_THROWS_WITH(
       starting_network(second, scenes, file, {.steps = 3, .batch_size = 4, .crop_px = 16}),
       concat(file.string(), ": a starting network trained by 2 steps of 4 crops of 16 px from ",
-             scenes.size(),
-             " images, rate 0.05, gradients up to 1, seed 0, expected 3 steps of 4 crops of 16 px "
-             "from ",
-             scenes.size(),
-             " images, rate 0.05, gradients up to 1, seed 0; delete the file to train anew"));
+             images, ", expected 3 steps of 4 crops of 16 px from ", images,
+             "; delete the file to train anew"));
+  // As many images, but others, or the same with other truths.
+  CHECK_THROWS_WITH(starting_network(second, Squares(111), file, options),
+                    ContainsSubstring("delete the file to train anew"));
+  CHECK_THROWS_WITH(starting_network(second, Squares(110, 11), file, options),
+                    ContainsSubstring("delete the file to train anew"));
   const auto other = std::make_shared<Vgg16>(Vgg16Options{.width = 0.5, .outputs = {"conv1_2"}});
   CHECK_THROWS_AS(starting_network(other, scenes, file, options), std::invalid_argument);
   fs::remove_all(folder);

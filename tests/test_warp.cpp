@@ -1,4 +1,6 @@
 // detection/warp.h and detection/scale_pyramid.h.
+#include <limits>
+
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "core/random.h"
@@ -73,6 +75,32 @@ TEST_CASE("warp_regions: a colour for what lies outside", "[warp][errors]") {
         std::vector<Scalar>{7, 70, 1, 10, 7, 70, 3, 30, 7, 70, 7, 70, 7, 70, 7, 70});
   CHECK_THROWS_WITH(warp_regions(image, boxes, {.size = 2, .context = 0, .fill = {7}}),
                     "warp_regions: fill must have a value for each of 2 channels, got 1");
+}
+
+TEST_CASE("warp_regions: boxes that are none, and one as large as can be", "[warp][errors]") {
+  const Tensor image = ramp(6, 6);
+  const Scalar nan = std::numeric_limits<Scalar>::quiet_NaN(),
+               infinite = std::numeric_limits<Scalar>::infinity();
+  const std::vector<std::vector<Scalar>> wrong{
+      {nan, 0, 3, 3},       {0, nan, 3, 3},       {0, 0, nan, 3}, {0, 0, 3, nan},
+      {-infinite, 0, 3, 3}, {0, 0, 3, infinite},  {3, 0, 1, 3},   {0, 3, 3, 1},
+      {0, 0, 2e9, 3},       {0, -3e9, 3, -2.9e9}, {0, 0, 9e8, 3}};  // with its context, in the end
+  for (const WarpMode mode : {WarpMode::warp, WarpMode::square})
+    for (const std::vector<Scalar>& corners : wrong) {
+      std::vector<Scalar> boxes{1, 1, 3, 3};
+      boxes.insert(boxes.end(), corners.begin(), corners.end());
+      CHECK_THROWS_WITH(warp_regions(image, Tensor({2, 4}, boxes), {8, 2, mode}),
+                        ContainsSubstring("warp_regions: the corners of region 1 must be finite, "
+                                          "in order and, with the context, within 1e9 px, got "));
+    }
+  // The image is less than a pixel of it.
+  const Tensor large = warp_regions(image, Tensor({1, 4}, {-4e8, -4e8, 4e8, 4e8}), {8, 2});
+  std::int64_t seen = 0;
+  for (const Scalar v : large.data()) seen += v != 0;
+  CHECK(seen == 1);
+  // A line is a pixel wide.
+  CHECK(warp_regions(image, Tensor({1, 4}, {2, 1, 2, 3}), {2, 0}).to_vector() ==
+        warp_regions(image, Tensor({1, 4}, {2, 1, 3, 3}), {2, 0}).to_vector());
 }
 
 TEST_CASE("warp_regions: the tightest square keeps proportions", "[warp]") {

@@ -52,17 +52,15 @@ Rcnn::Rcnn(std::shared_ptr<Backbone> backbone, RcnnOptions options) : options_(s
 }
 
 DetectorLoss Rcnn::loss(const Batch& batch, Random& random) {
-  check(batch.proposals.size() == batch.targets.size(), "Rcnn: the batch has ",
-        batch.targets.size(), " images and proposals for ", batch.proposals.size());
-  BalancedOptions each = options_.windows;  // of an image
-  each.size = std::max<std::int64_t>(1, each.size / std::max<std::int64_t>(1, batch.size()));
+  check_proposals(batch, "Rcnn");
+  const std::vector<LabelledRegions> sampled =
+      sample_regions(batch.proposals, batch.targets, options_.regions, options_.windows, random);
   std::vector<Tensor> windows;
   std::vector<std::int64_t> labels;
-  for (std::size_t n = 0; n < batch.targets.size(); ++n) {
-    const SampledRegions sampled =
-        sample_regions(batch.proposals[n], batch.targets[n], options_.regions, each, random);
-    windows.push_back(warp_regions(single(image_of(batch, n)), sampled.boxes, options_.warp));
-    labels.insert(labels.end(), sampled.labels.begin(), sampled.labels.end());
+  for (std::size_t n = 0; n < sampled.size(); ++n) {
+    if (sampled[n].labels.empty()) continue;
+    windows.push_back(warp_regions(single(image_of(batch, n)), sampled[n].boxes, options_.warp));
+    labels.insert(labels.end(), sampled[n].labels.begin(), sampled[n].labels.end());
   }
   DetectorLoss result;
   result.positives = std::ranges::count_if(labels, [](std::int64_t label) { return label > 0; });
@@ -100,16 +98,13 @@ ClassifierFeatures Rcnn::region_features(const Tensor& image, const Tensor& boxe
 }
 
 std::vector<Detections> Rcnn::detect(const Batch& batch) {
-  const NoGradGuard guard;
-  check(batch.proposals.size() == batch.infos.size(), "Rcnn: the batch has ", batch.infos.size(),
+  check_proposals(batch, "Rcnn");
+  return classify_proposals(*this, batch);
+}
+
+void check_proposals(const Batch& batch, const char* model) {
+  check(batch.proposals.size() == batch.infos.size(), model, ": the batch has ", batch.infos.size(),
         " images and proposals for ", batch.proposals.size());
-  std::vector<Detections> result;
-  for (std::size_t n = 0; n < batch.infos.size(); ++n)
-    result.push_back(classify_regions(
-        head(), classifiers(), region_features(image_of(batch, n), batch.proposals[n]),
-        batch.proposals[n], options_.scoring, options_.regress_boxes, batch.infos[n].width,
-        batch.infos[n].height, options_.postprocess));
-  return result;
 }
 
 Detections classify_regions(const RegionHead& head, const RegionClassifiers& classifiers,

@@ -58,11 +58,17 @@ struct RcnnOptions {
 /// semantic segmentation", CVPR 2014.
 class Rcnn : public Detector {
  public:
+  /// Runs the backbone once on a window, to see how many numbers it makes of one.
+  /// Throws std::invalid_argument without a backbone, and for a num_classes or windows_at_once < 1.
   Rcnn(std::shared_ptr<Backbone> backbone, RcnnOptions options);
 
-  /// The fine-tuning's cross entropy over sampled windows. The published code draws the 128 windows
-  /// of a batch from all images; here they come from the batch's.
+  /// The fine-tuning's cross entropy over windows sampled from all images of the batch together
+  /// (sample_regions). The published code draws the 128 windows of a step from all training images.
+  /// Throws std::invalid_argument for a batch that has not proposals for each of its images, or no
+  /// window to learn from.
   DetectorLoss loss(const Batch& batch, Random& random) override;
+  /// Throws std::invalid_argument for a batch that has not proposals for each of its images, and in
+  /// training mode.
   std::vector<Detections> detect(const Batch& batch) override;
 
   /// Of regions [R, 4] of an image [1, H, W, 3], `windows_at_once` at a time; without a graph.
@@ -84,5 +90,24 @@ Detections classify_regions(const RegionHead& head, const RegionClassifiers& cla
                             const ClassifierFeatures& features, const Tensor& regions,
                             RegionScoring scoring, bool regress_boxes, double width, double height,
                             const PostprocessOptions& options);
+
+/// Throws std::invalid_argument, "model: the batch has ...", unless it has proposals for each image.
+void check_proposals(const Batch& batch, const char* model);
+
+/// classify_regions for the proposals of each image of a batch, by the model's own options: what
+/// detect() of Rcnn and of SppNet does.
+template <class Model>
+std::vector<Detections> classify_proposals(Model& model, const Batch& batch) {
+  const auto& options = model.options();
+  std::vector<Detections> result;
+  for (std::size_t n = 0; n < batch.infos.size(); ++n) {
+    const Tensor& regions = batch.proposals[n];
+    result.push_back(classify_regions(model.head(), model.classifiers(),
+                                      model.region_features(image_of(batch, n), regions), regions,
+                                      options.scoring, options.regress_boxes, batch.infos[n].width,
+                                      batch.infos[n].height, options.postprocess));
+  }
+  return result;
+}
 
 }  // namespace boxgrad::detection

@@ -57,19 +57,17 @@ DetectorLoss SppNet::loss_of_pooled(const Tensor& pooled, const std::vector<std:
 }
 
 DetectorLoss SppNet::loss(const Batch& batch, Random& random) {
-  check(batch.proposals.size() == batch.targets.size(), "SppNet: the batch has ",
-        batch.targets.size(), " images and proposals for ", batch.proposals.size());
-  BalancedOptions each = options_.sampling;  // of an image
-  each.size = std::max<std::int64_t>(1, each.size / std::max<std::int64_t>(1, batch.size()));
+  check_proposals(batch, "SppNet");
+  const std::vector<LabelledRegions> sampled =
+      sample_regions(batch.proposals, batch.targets, options_.regions, options_.sampling, random);
   std::vector<Tensor> pooled;
   std::vector<std::int64_t> labels;
-  for (std::size_t n = 0; n < batch.targets.size(); ++n) {
-    const SampledRegions sampled =
-        sample_regions(batch.proposals[n], batch.targets[n], options_.regions, each, random);
-    pooled.push_back(pooled_features(image_of(batch, n), sampled.boxes));
-    labels.insert(labels.end(), sampled.labels.begin(), sampled.labels.end());
+  for (std::size_t n = 0; n < sampled.size(); ++n) {
+    if (sampled[n].labels.empty()) continue;  // its map would not be looked at
+    pooled.push_back(pooled_features(image_of(batch, n), sampled[n].boxes));
+    labels.insert(labels.end(), sampled[n].labels.begin(), sampled[n].labels.end());
   }
-  return loss_of_pooled(cat(pooled, 0), labels);
+  return loss_of_pooled(labels.empty() ? Tensor() : cat(pooled, 0), labels);
 }
 
 ClassifierFeatures SppNet::region_features(const Tensor& image, const Tensor& boxes) {
@@ -80,16 +78,8 @@ ClassifierFeatures SppNet::region_features(const Tensor& image, const Tensor& bo
 }
 
 std::vector<Detections> SppNet::detect(const Batch& batch) {
-  const NoGradGuard guard;
-  check(batch.proposals.size() == batch.infos.size(), "SppNet: the batch has ", batch.infos.size(),
-        " images and proposals for ", batch.proposals.size());
-  std::vector<Detections> result;
-  for (std::size_t n = 0; n < batch.infos.size(); ++n)
-    result.push_back(classify_regions(
-        head(), classifiers(), region_features(image_of(batch, n), batch.proposals[n]),
-        batch.proposals[n], options_.scoring, options_.regress_boxes, batch.infos[n].width,
-        batch.infos[n].height, options_.postprocess));
-  return result;
+  check_proposals(batch, "SppNet");
+  return classify_proposals(*this, batch);
 }
 
 }  // namespace boxgrad::detection

@@ -62,10 +62,14 @@ struct SppNetOptions {
 class SppNet : public Detector {
  public:
   /// Freezes the backbone.
+  /// Throws std::invalid_argument without a backbone, and for a num_classes < 1.
   SppNet(std::shared_ptr<Backbone> backbone, SppNetOptions options);
 
-  /// Cross entropy over sampled regions, from images. (train_spp_net goes from stored maps.)
+  /// Cross entropy over regions sampled from all images of the batch together (sample_regions); 0
+  /// without any. (train_spp_net goes from stored maps.)
+  /// Throws std::invalid_argument for a batch that has not proposals for each of its images.
   DetectorLoss loss(const Batch& batch, Random& random) override;
+  /// Throws std::invalid_argument for such a batch, too, and in training mode.
   std::vector<Detections> detect(const Batch& batch) override;
 
   /// The convolutions' map of an image [1, H, W, 3] in the size it has, without a graph.
@@ -76,7 +80,8 @@ class SppNet : public Detector {
   /// graph.
   /// Throws std::invalid_argument in training mode, where dropout would be in the features.
   ClassifierFeatures region_features(const Tensor& image, const Tensor& boxes);
-  /// Cross entropy of pooled regions of any images.
+  /// Cross entropy of pooled regions [R, bins * C] of any images, labels [R]; 0 if R = 0, whatever
+  /// `pooled` is then.
   DetectorLoss loss_of_pooled(const Tensor& pooled, const std::vector<std::int64_t>& labels);
 
   RegionHead& head() const { return head_.as<RegionHead>(); }

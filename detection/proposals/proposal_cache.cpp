@@ -16,6 +16,7 @@
 #include "core/serialize.h"
 #include "core/stopwatch.h"
 #include "detection/boxes.h"
+#include "detection/data/dataset_hash.h"
 
 namespace boxgrad::detection {
 
@@ -25,7 +26,6 @@ namespace {
 
 constexpr int kProposalVersion = 1;  // higher when the same options give other boxes than before
 constexpr Scalar kMostBoxes = Scalar{1 << 24};  // of one picture: a float counts to here
-constexpr std::int64_t kProbes = 8;             // pictures that the fingerprint looks at
 
 fs::path cache_path(const fs::path& folder, const std::string& name) {
   const auto plain = [](char c) {
@@ -132,22 +132,10 @@ ProposalMethod selective_search_method(const SelectiveSearchOptions& options) {
 std::string proposal_fingerprint(const Dataset& dataset, const ProposalMethod& method,
                                  const std::string& name) {
   Sha256 hash;
-  const auto add = [&hash](const auto&... parts) {  // the length keeps neighbours apart
-    const std::string text = concat(parts...);
-    hash.update(as_bytes(concat(text.size(), ':', text)));
-  };
-  const std::int64_t size = dataset.size();
-  add("boxgrad proposals ", kProposalVersion, ", ", sizeof(Scalar), " bytes");
-  add(name), add(method.description), add(size);
-  for (const std::string& label : dataset.class_names()) add(label);
-  const std::int64_t probes = std::min(size, kProbes);
-  for (std::int64_t i = 0; i < probes; ++i) {
-    // Evenly from the first to the last.
-    const std::int64_t index = probes == 1 ? 0 : i * (size - 1) / (probes - 1);
-    const Sample sample = dataset.get(index);
-    add(sample.name), add(sample.image.width(), 'x', sample.image.height());
-    hash.update(sample.image.data());
-  }
+  hash_text(hash, concat("boxgrad proposals ", kProposalVersion, ", ", sizeof(Scalar), " bytes"));
+  hash_text(hash, name);
+  hash_text(hash, method.description);
+  hash_pictures(hash, dataset);
   return hash.hex();
 }
 

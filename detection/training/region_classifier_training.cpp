@@ -23,17 +23,20 @@ using RowList = std::vector<Scalar>;  // rows of D numbers, one after the other
 
 /// The regions of one image and what they overlap.
 struct ImageRegions {
-  Target target;                 ///< usable truths
-  Tensor iou;                    ///< [G, R]
-  std::int64_t truths_from = 0;  ///< rows from here on are the truths
+  Target truths;                 ///< what is learned from: not the difficult ones
+  std::int64_t truths_from = 0;  ///< rows from here on are these truths
+  /// [G]: of the truths and of the difficult ones. What overlaps one that is difficult is not an
+  /// example of its class, and no counter-example either: label_regions ignores it, too.
+  std::vector<std::int64_t> labels;
+  Tensor iou;  ///< [G, R]
 };
 
 /// Of each region the largest IoU with a truth of class `label`, 0 without one.
 std::vector<Scalar> class_overlaps(const ImageRegions& image, std::int64_t label) {
   const std::int64_t regions = image.iou.size(1);
   std::vector<Scalar> largest(static_cast<std::size_t>(regions), 0);
-  for (std::size_t g = 0; g < image.target.labels.size(); ++g)
-    if (image.target.labels[g] == label)
+  for (std::size_t g = 0; g < image.labels.size(); ++g)
+    if (image.labels[g] == label)
       for (std::size_t r = 0; r < largest.size(); ++r)
         largest[r] =
             std::max(largest[r], image.iou.data()[g * static_cast<std::size_t>(regions) + r]);
@@ -84,123 +87,147 @@ struct ClassSvm {
   }
 };
 
-/// The truths that regions are compared with: not the difficult ones, nor any without an area,
-/// which label_regions would not have among its boxes.
-Target usable(const Target& target) {
+/// The truths with an area (label_regions has no others among its boxes), the difficult ones only
+/// on request.
+Target usable(const Target& target, bool difficult) {
   std::vector<std::int64_t> kept;
   Target result;
   for (std::size_t g = 0; g < target.labels.size(); ++g) {
     const Scalar* box = target.boxes.data().data() + 4 * g;
     const bool area = box[2] - box[0] > Scalar(1e-3) && box[3] - box[1] > Scalar(1e-3);
-    if (area && (g >= target.difficult.size() || !target.difficult[g])) {
+    if (area && (difficult || g >= target.difficult.size() || !target.difficult[g])) {
       kept.push_back(static_cast<std::int64_t>(g));
       result.labels.push_back(target.labels[g]);
-      result.difficult.push_back(false);
     }
   }
   result.boxes = index_select(target.boxes, 0, kept);
   return result;
 }
 
-/// Examples for one class's box regressor.
+/// Which examples one class's box regressor has.
 struct BoxExamples {
-  RowList features, offsets;
+  std::vector<std::int64_t> files;  ///< of Examples::pooled
+  RowList offsets;                  ///< [n, 4], of the rows of these files
 };
 
-}  // namespace
+/// What the stage of the features leaves for the other two.
+struct Examples {
+  FeatureStore hidden;  ///< of all regions, a file for each image
+  /// Of the regions that teach boxes, a file for each image and class: with VGG16 on VOC they
+  /// would be ten gigabytes in memory, and only one class is fitted at a time.
+  FeatureStore pooled;
+  std::vector<ImageRegions> images = {};
+  std::vector<BoxExamples> boxes = {};  ///< [K]
+  std::int64_t regions = 0;
+  double hidden_lengths = 0, pooled_lengths = 0;  ///< sums over the regions
 
-RegionClassifierReport train_region_classifiers(
-    RegionClassifiers& classifiers, const Dataset& dataset, const Preparation& preparation,
-    const std::function<ClassifierFeatures(const Tensor& image, const Tensor& boxes)>& features,
-    const std::filesystem::path& folder, const RegionClassifierOptions& options) {
-  check(dataset.size() > 0, "train_region_classifiers: the dataset is empty");
-  const NoGradGuard guard;
-  const std::int64_t images = dataset.size(), classes = classifiers.num_classes();
+  /// C and lambda mean something only for features of a known length: what to multiply them by. It
+  /// goes into the weights at the end.
+  Scalar scale_to(double norm, double lengths) const {
+    return static_cast<Scalar>(lengths > 0 ? norm * static_cast<double>(regions) / lengths : 1);
+  }
+};
+
+using FeaturesOf = std::function<ClassifierFeatures(const Tensor& image, const Tensor& boxes)>;
+
+/// Those of an image's regions that overlap a truth enough teach its class where boxes should go.
+void store_box_examples(Examples& examples, const Regions& labelled, const Tensor& pooled) {
+  const auto classes = static_cast<std::int64_t>(examples.boxes.size());
+  const auto image = static_cast<std::int64_t>(examples.images.size()) - 1;
+  for (std::int64_t k = 0; k < classes; ++k) {
+    std::vector<std::int64_t> teachers;
+    for (std::size_t r = 0; r < labelled.truth.size(); ++r)
+      if (labelled.truth[r] >= 0 && labelled.labels[r] == k + 1)
+        teachers.push_back(static_cast<std::int64_t>(r));
+    if (teachers.empty()) continue;
+    BoxExamples& own = examples.boxes[static_cast<std::size_t>(k)];
+    own.files.push_back(image * classes + k);
+    examples.pooled.write(own.files.back(), index_select(pooled, 0, teachers));
+    const Tensor offsets = region_targets(labelled, teachers);
+    own.offsets.insert(own.offsets.end(), offsets.data().begin(), offsets.data().end());
+  }
+}
+
+/// Features of every region of every image, to the disk.
+Examples store_features(const RegionClassifiers& classifiers, const Dataset& dataset,
+                        const Preparation& preparation, const FeaturesOf& features,
+                        const std::filesystem::path& folder,
+                        const RegionClassifierOptions& options) {
   const std::int64_t width = classifiers.svm_weight.size(0),
-                     pooled_width = classifiers.box_weight.size(0);
-  const auto all_classes = static_cast<std::size_t>(classes);
-  RegionClassifierReport report;
-  Stopwatch watch;
-
-  // Features of every region of every image.
-  FeatureStore store(folder);
-  std::vector<ImageRegions> regions(static_cast<std::size_t>(images));
-  std::vector<BoxExamples> box_examples(all_classes);
-  double hidden_lengths = 0, pooled_lengths = 0;
-  Progress progress("features", images);
-  for (std::int64_t i = 0; i < images; ++i) {
+                     pooled_width = classifiers.box_weight.size(0),
+                     classes = classifiers.num_classes();
+  Examples examples{.hidden = FeatureStore(folder), .pooled = FeatureStore(folder / "boxes")};
+  examples.boxes.resize(static_cast<std::size_t>(classes));
+  Progress progress("features", dataset.size());
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
     const Batch batch = preparation.make_batch({dataset.get(i)});
-    ImageRegions& image = regions[static_cast<std::size_t>(i)];
-    image.target = usable(batch.targets[0]);
+    ImageRegions& image = examples.images.emplace_back();
+    image.truths = usable(batch.targets[0], false);
+    for (const std::int64_t label : image.truths.labels)
+      check(label >= 1 && label <= classes, "train_region_classifiers: label ", label, " of ",
+            classes, " classes");
     const Regions labelled =
-        label_regions(batch.proposals[0], image.target,
+        label_regions(batch.proposals[0], image.truths,
                       {.positive = options.box_iou, .negative_low = 0, .negative_high = 0});
-    image.iou = box_iou(image.target.boxes, labelled.boxes);
-    image.truths_from = labelled.boxes.size(0) - image.target.boxes.size(0);
-    const ClassifierFeatures found = features(image_of(batch, 0), labelled.boxes);
     const std::int64_t count = labelled.boxes.size(0);
+    image.truths_from = count - image.truths.boxes.size(0);
+    const Target all = usable(batch.targets[0], true);
+    image.labels = all.labels;
+    image.iou = box_iou(all.boxes, labelled.boxes);
+    const ClassifierFeatures found = features(image_of(batch, 0), labelled.boxes);
     check(found.hidden.shape() == Shape{count, width} &&
               found.pooled.shape() == Shape{count, pooled_width},
           "train_region_classifiers: features of ", count, " regions must be [", count, ", ", width,
           "] and [", count, ", ", pooled_width, "], got ", found.hidden.shape(), " and ",
           found.pooled.shape());
-    store.write(i, found.hidden);
-    report.regions += count;
-    hidden_lengths += sum_of_lengths(found.hidden);
-    pooled_lengths += sum_of_lengths(found.pooled);
-    // Those that teach boxes are few: they stay in memory.
-    std::vector<std::int64_t> teachers;
-    for (std::size_t r = 0; r < labelled.truth.size(); ++r)
-      if (labelled.truth[r] >= 0) teachers.push_back(static_cast<std::int64_t>(r));
-    const Tensor offsets = region_targets(labelled, teachers);
-    for (std::size_t k = 0; k < teachers.size(); ++k) {
-      BoxExamples& own = box_examples[static_cast<std::size_t>(
-          labelled.labels[static_cast<std::size_t>(teachers[k])] - 1)];
-      const auto from = found.pooled.data().begin() + teachers[k] * pooled_width;
-      own.features.insert(own.features.end(), from, from + pooled_width);
-      const auto to = offsets.data().begin() + static_cast<std::ptrdiff_t>(4 * k);
-      own.offsets.insert(own.offsets.end(), to, to + 4);
-    }
+    examples.hidden.write(i, found.hidden);
+    examples.regions += count;
+    examples.hidden_lengths += sum_of_lengths(found.hidden);
+    examples.pooled_lengths += sum_of_lengths(found.pooled);
+    check(std::isfinite(examples.hidden_lengths) && std::isfinite(examples.pooled_lengths),
+          "train_region_classifiers: features must be finite; those of image ", i, " are not");
+    store_box_examples(examples, labelled, found.pooled);
     progress.update(i + 1);
   }
-  report.seconds_features = watch.lap();
-  report.megabytes = store.megabytes();
+  return examples;
+}
 
-  // C and lambda mean something only for features of a known length. The scale goes into the
-  // weights at the end.
-  const auto to_norm = [&](double lengths) {
-    return static_cast<Scalar>(
-        lengths > 0 ? options.feature_norm * static_cast<double>(report.regions) / lengths : 1);
-  };
+/// The rows of one image's hidden features at the length that C is meant for.
+Tensor scaled_rows(const Examples& examples, std::size_t image, Scalar scale) {
+  Tensor rows = examples.hidden.read(static_cast<std::int64_t>(image));
+  for (Scalar& value : rows.data()) value *= scale;
+  return rows;
+}
 
-  // SVMs.
-  const Scalar scale = to_norm(hidden_lengths);
-  std::vector<ClassSvm> svms(all_classes);
-  const auto scaled = [&](std::int64_t i) {
-    Tensor rows = store.read(i);
-    for (Scalar& value : rows.data()) value *= scale;
-    return rows;
-  };
-  for (std::int64_t i = 0; i < images; ++i) {  // positives first: they are in every training
-    const ImageRegions& image = regions[static_cast<std::size_t>(i)];
-    if (image.target.labels.empty()) continue;
-    const Tensor rows = scaled(i);
-    for (std::size_t g = 0; g < image.target.labels.size(); ++g) {
-      RowList& own = svms[static_cast<std::size_t>(image.target.labels[g] - 1)].positives;
+/// The truths of all images: they are in every training.
+void collect_positives(std::vector<ClassSvm>& svms, const Examples& examples, Scalar scale) {
+  for (std::size_t i = 0; i < examples.images.size(); ++i) {
+    const ImageRegions& image = examples.images[i];
+    if (image.truths.labels.empty()) continue;
+    const Tensor rows = scaled_rows(examples, i, scale);
+    const std::int64_t width = rows.size(1);
+    for (std::size_t g = 0; g < image.truths.labels.size(); ++g) {
+      RowList& own = svms[static_cast<std::size_t>(image.truths.labels[g] - 1)].positives;
       const auto from =
           rows.data().begin() + (image.truths_from + static_cast<std::int64_t>(g)) * width;
       own.insert(own.end(), from, from + width);
     }
   }
-  Progress mining("hard negatives", images);
-  for (std::int64_t i = 0; i < images; ++i) {
-    const ImageRegions& image = regions[static_cast<std::size_t>(i)];
-    const Tensor rows = scaled(i);
-    parallel_for(classes, 1, [&](std::int64_t k, std::int64_t) {
+}
+
+/// One pass over the images for negatives that the SVMs of the moment get wrong or nearly so.
+void mine_negatives(std::vector<ClassSvm>& svms, const Examples& examples, Scalar scale,
+                    const RegionClassifierOptions& options) {
+  const std::size_t images = examples.images.size();
+  Progress progress("hard negatives", static_cast<std::int64_t>(images));
+  for (std::size_t i = 0; i < images; ++i) {
+    const Tensor rows = scaled_rows(examples, i, scale);
+    const std::int64_t width = rows.size(1);
+    parallel_for(std::ssize(svms), 1, [&](std::int64_t k, std::int64_t) {
       const NoGradGuard here_too;
       ClassSvm& own = svms[static_cast<std::size_t>(k)];
       if (own.positives.empty()) return;  // there will be no SVM for this class
-      const std::vector<Scalar> overlap = class_overlaps(image, k + 1);
+      const std::vector<Scalar> overlap = class_overlaps(examples.images[i], k + 1);
       for (std::size_t r = 0; r < overlap.size(); ++r) {
         if (overlap[r] >= options.negative_iou) continue;
         const Scalar* row = rows.data().data() + static_cast<std::int64_t>(r) * width;
@@ -214,38 +241,85 @@ RegionClassifierReport train_region_classifiers(
         if (!last) own.evict(width, options.evict_below);
       }
     });
-    mining.update(i + 1);
+    progress.update(static_cast<std::int64_t>(i) + 1);
   }
-  for (std::size_t k = 0; k < all_classes; ++k) {
-    const auto& [positives, negatives, fresh, svm] = svms[k];
-    for (std::size_t d = 0; d < static_cast<std::size_t>(width); ++d)
-      classifiers.svm_weight.data()[d * all_classes + k] =
-          svm.weight.empty() ? Scalar{0} : svm.weight[d] * scale;
-    classifiers.svm_bias.data()[k] = svm.bias;
-    report.positives.push_back(static_cast<std::int64_t>(positives.size()) / width);
-    report.negatives.push_back(static_cast<std::int64_t>(negatives.size()) / width);
-  }
-  report.seconds_svms = watch.lap();
+}
 
-  // Boxes.
-  const Scalar pooled_scale = to_norm(pooled_lengths);
-  for (std::size_t k = 0; k < all_classes; ++k) {
-    BoxExamples& own = box_examples[k];
-    const auto count = static_cast<std::int64_t>(own.offsets.size() / 4);
-    LinearMap map{Tensor({pooled_width, 4}), Tensor({4})};
-    if (count > 0) {
-      for (Scalar& value : own.features) value *= pooled_scale;
-      map = fit_ridge(Tensor({count, pooled_width}, own.features), Tensor({count, 4}, own.offsets),
-                      options.ridge_lambda);
-      for (Scalar& value : map.weight.data()) value *= pooled_scale;
+/// The second stage: an SVM for each class.
+void fit_svms(RegionClassifiers& classifiers, const Examples& examples,
+              const RegionClassifierOptions& options, RegionClassifierReport& report) {
+  const auto width = static_cast<std::size_t>(classifiers.svm_weight.size(0));
+  const Scalar scale = examples.scale_to(options.feature_norm, examples.hidden_lengths);
+  std::vector<ClassSvm> svms(examples.boxes.size());
+  collect_positives(svms, examples, scale);
+  mine_negatives(svms, examples, scale, options);
+  for (std::size_t k = 0; k < svms.size(); ++k) {
+    const auto& [positives, negatives, fresh, svm] = svms[k];
+    const bool trained = !svm.weight.empty();
+    for (std::size_t d = 0; d < width; ++d)
+      classifiers.svm_weight.data()[d * svms.size() + k] =
+          trained ? svm.weight[d] * scale : Scalar{0};
+    classifiers.svm_bias.data()[k] = svm.bias;
+    report.positives.push_back(static_cast<std::int64_t>(positives.size() / width));
+    report.negatives.push_back(static_cast<std::int64_t>(negatives.size() / width));
+    report.not_converged += trained && !svm.converged;
+  }
+}
+
+/// All rows of one class's examples, [n, E].
+Tensor pooled_rows(const Examples& examples, const BoxExamples& own, std::int64_t width) {
+  Tensor rows = Tensor::empty({static_cast<std::int64_t>(own.offsets.size() / 4), width});
+  auto to = rows.data().begin();
+  for (const std::int64_t file : own.files) {
+    const Tensor some = examples.pooled.read(file);
+    to = std::copy(some.data().begin(), some.data().end(), to);
+  }
+  return rows;
+}
+
+/// The third stage: a box regressor for each class.
+void fit_boxes(RegionClassifiers& classifiers, const Examples& examples,
+               const RegionClassifierOptions& options) {
+  const std::int64_t width = classifiers.box_weight.size(0);
+  const Scalar scale = examples.scale_to(options.feature_norm, examples.pooled_lengths);
+  const std::size_t classes = examples.boxes.size();
+  for (std::size_t k = 0; k < classes; ++k) {
+    const BoxExamples& own = examples.boxes[k];
+    LinearMap map{Tensor({width, 4}), Tensor({4})};
+    if (!own.files.empty()) {
+      Tensor rows = pooled_rows(examples, own, width);
+      for (Scalar& value : rows.data()) value *= scale;
+      map = fit_ridge(rows, Tensor({rows.size(0), 4}, own.offsets), options.ridge_lambda);
+      for (Scalar& value : map.weight.data()) value *= scale;
     }
-    for (std::size_t e = 0; e < static_cast<std::size_t>(pooled_width); ++e)
+    for (std::size_t e = 0; e < static_cast<std::size_t>(width); ++e)
       std::copy_n(map.weight.data().begin() + static_cast<std::ptrdiff_t>(4 * e), 4,
                   classifiers.box_weight.data().begin() +
-                      static_cast<std::ptrdiff_t>(4 * (e * all_classes + k)));
+                      static_cast<std::ptrdiff_t>(4 * (e * classes + k)));
     std::copy_n(map.bias.data().begin(), 4,
                 classifiers.box_bias.data().begin() + static_cast<std::ptrdiff_t>(4 * k));
   }
+}
+
+}  // namespace
+
+RegionClassifierReport train_region_classifiers(
+    RegionClassifiers& classifiers, const Dataset& dataset, const Preparation& preparation,
+    const std::function<ClassifierFeatures(const Tensor& image, const Tensor& boxes)>& features,
+    const std::filesystem::path& folder, const RegionClassifierOptions& options) {
+  check(dataset.size() > 0, "train_region_classifiers: the dataset is empty");
+  const NoGradGuard guard;
+  RegionClassifierReport report;
+  Stopwatch watch;
+  const Examples examples =
+      store_features(classifiers, dataset, preparation, features, folder, options);
+  report.regions = examples.regions;
+  report.megabytes = examples.hidden.megabytes();
+  report.box_megabytes = examples.pooled.megabytes();
+  report.seconds_features = watch.lap();
+  fit_svms(classifiers, examples, options, report);
+  report.seconds_svms = watch.lap();
+  fit_boxes(classifiers, examples, options);
   report.seconds_boxes = watch.lap();
   return report;
 }

@@ -54,7 +54,9 @@ struct SppNetReport {
   std::vector<double> losses = {};  ///< means over a hundredth of the steps each, at least one
   RegionClassifierReport classifiers = {};
 
-  double megabytes() const { return map_megabytes + classifiers.megabytes; }
+  double megabytes() const {
+    return map_megabytes + classifiers.megabytes + classifiers.box_megabytes;
+  }
   double seconds() const {
     return seconds_maps + seconds_fine_tuning + classifiers.seconds_features +
            classifiers.seconds_svms + classifiers.seconds_boxes;

@@ -14,6 +14,7 @@
 #include "core/stopwatch.h"
 #include "detection/boxes.h"
 #include "detection/data/batch.h"
+#include "detection/data/dataset_hash.h"
 #include "detection/data/transforms.h"
 #include "detection/models/classifier.h"
 #include "layers/losses.h"
@@ -124,10 +125,10 @@ double train_starting_network(const std::shared_ptr<Backbone>& backbone, const D
 
 double starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset& dataset,
                         const std::filesystem::path& file, const StartingNetworkOptions& options) {
-  const std::string origin =
-      concat(options.steps, " steps of ", options.batch_size, " crops of ", options.crop_px,
-             " px from ", dataset.size(), " images, rate ", options.rate, ", gradients up to ",
-             options.max_norm, ", seed ", options.seed);
+  const std::string origin = concat(
+      options.steps, " steps of ", options.batch_size, " crops of ", options.crop_px, " px from ",
+      dataset.size(), " images (", hash_dataset(dataset).substr(0, 12), "), rate ", options.rate,
+      ", gradients up to ", options.max_norm, ", seed ", options.seed);
   if (std::filesystem::exists(file)) {
     const TensorFile stored = load_safetensors(file);
     const auto known = stored.metadata.find("trained by");

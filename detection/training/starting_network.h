@@ -37,8 +37,9 @@ double train_starting_network(const std::shared_ptr<Backbone>& backbone, const D
 
 /// The same, once: the weights are kept in `file`, and later calls read them. Returns the seconds
 /// that training took, which the file remembers; 0 for a file that does not say.
-/// Throws std::runtime_error when the file's weights were trained with other options or on another
-/// number of images, and what reading a file that does not fit the backbone throws: delete it then.
+/// Throws std::runtime_error when the file's weights were trained with other options or on other
+/// images (their number, and hash_dataset of detection/data/dataset_hash.h), and what reading a file
+/// that does not fit the backbone throws: delete it then.
 double starting_network(const std::shared_ptr<Backbone>& backbone, const Dataset& dataset,
                         const std::filesystem::path& file,
                         const StartingNetworkOptions& options = {});

@@ -13,6 +13,7 @@
 #include "detection/proposals/proposal_cache.h"
 #include "detection/proposals/proposals.h"
 #include "detection/proposals/with_proposals.h"
+#include "detection/training/propose.h"
 #include "detection/training/region_recipe.h"
 #include "detection/training/run_report.h"
 
@@ -140,15 +141,9 @@ int main(int argc, char** argv) {
     const double coco = mean_over_ious(result.answers, std::int64_t(names.size()));
     result.figures = {{"ms_per_image", ms}, {"ap_50_to_95", coco}, {"seed", program.seed()}};
     if (auto* faster = dynamic_cast<FasterRcnn*>(model.get())) {
-      faster->eval();
-      proposals.clear();
-      for (std::int64_t i = 0; i < test_set->size(); ++i) {
-        const Batch batch = preparation.make_batch({test_set->get(i)});
-        Tensor boxes = faster->propose(batch).front();
-        for (std::size_t k = 0; k < boxes.data().size(); ++k)
-          boxes.data()[k] /= Scalar(k % 2 == 0 ? batch.infos[0].scale_x : batch.infos[0].scale_y);
-        proposals.push_back(boxes);
-      }
+      const RpnOptions& rpn = faster->rpn().options();
+      proposals =
+          propose_all(*faster, *test_set, preparation, rpn.test_before_nms, rpn.test_proposals, 1);
     }
     print_recall(proposals, result.answers.targets, names,
                  recipe.own_proposals ? std::vector<std::int64_t>{50, 100, recipe.proposals}

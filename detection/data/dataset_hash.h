@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/files.h"
+#include "detection/data/dataset.h"
+
+/// By which a file that was made from a dataset knows it again, without a look at every picture.
+namespace boxgrad::detection {
+
+inline constexpr std::int64_t kDatasetProbes = 8;
+
+/// Adds a text with its length, which keeps neighbours apart.
+void hash_text(Sha256& hash, std::string_view text);
+
+/// Adds the number of samples, the classes, and of kDatasetProbes samples, evenly from the first to
+/// the last, the name, the size and the pixels: what proposals depend on. A change of a picture
+/// between them goes unnoticed.
+void hash_pictures(Sha256& hash, const Dataset& dataset);
+
+/// hash_pictures, and the boxes and labels of the same samples: what a training depends on. As 64
+/// hexadecimal digits.
+std::string hash_dataset(const Dataset& dataset);
+
+}  // namespace boxgrad::detection
