@@ -71,4 +71,14 @@ TEST_CASE("multi_task_loss: no region at all, none with an object, and a wrong l
                     "multi_task_loss: label 3 of region 0 is not one of 0 to 2");
   CHECK_THROWS_WITH(multi_task_loss(one, {0, 1}, Tensor({1, 4})),
                     "multi_task_loss: expected 1 labels and targets [1, 4], got 2 and [1, 4]");
+  // Offsets of another number of classes would be read at another class's place.
+  const RegionHead::Output other{Tensor({1, 3}), Tensor({1, 5, 4})};
+  CHECK_THROWS_WITH(multi_task_loss(other, {1}, Tensor({1, 4})),
+                    "multi_task_loss: offsets must have shape [1, 3, 4], got [1, 5, 4]");
+  // A head without boxes has a loss as long as nobody asks for boxes.
+  const RegionHead::Output classes{Tensor({1, 3}), {}};
+  CHECK(multi_task_loss(classes, {1}, Tensor({1, 4}), 0).classification.item() == Approx(1.098612));
+  CHECK(multi_task_losses(classes, {0}, Tensor({1, 4}))[0] == Approx(1.098612));
+  CHECK_THROWS_WITH(multi_task_losses(classes, {1}, Tensor({1, 4})),
+                    "multi_task_loss: the head says no boxes (RegionHeadOptions)");
 }

@@ -67,14 +67,14 @@ RegionHead::Output RegionHead::classify(const Tensor& hidden) const {
 
 namespace {
 
-/// The four offsets of each region's own class, of the regions that have one: rows of
+/// The four offsets of each region's own class, of the regions whose box counts: rows of
 /// [R (1 + K), 4], and the regions themselves.
 struct Own {
   std::vector<std::int64_t> rows, regions;
 };
 
 Own own_offsets(const RegionHead::Output& output, const std::vector<std::int64_t>& labels,
-                const Tensor& targets) {
+                const Tensor& targets, double lambda) {
   const std::int64_t regions = output.logits.size(0), classes = output.logits.size(1);
   check(static_cast<std::int64_t>(labels.size()) == regions && targets.shape() == Shape{regions, 4},
         "multi_task_loss: expected ", regions, " labels and targets [", regions, ", 4], got ",
@@ -84,10 +84,15 @@ Own own_offsets(const RegionHead::Output& output, const std::vector<std::int64_t
     const std::int64_t label = labels[static_cast<std::size_t>(r)];
     check(label >= 0 && label < classes, "multi_task_loss: label ", label, " of region ", r,
           " is not one of 0 to ", classes - 1);
-    if (label == 0) continue;
+    if (label == 0 || lambda == 0) continue;
     own.rows.push_back(r * classes + label);
     own.regions.push_back(r);
   }
+  if (own.rows.empty()) return own;
+  check(output.offsets.defined(), "multi_task_loss: the head says no boxes (RegionHeadOptions)");
+  check(output.offsets.shape() == Shape{regions, classes, 4},
+        "multi_task_loss: offsets must have shape ", Shape{regions, classes, 4}, ", got ",
+        output.offsets.shape());
   return own;
 }
 
@@ -96,11 +101,11 @@ Own own_offsets(const RegionHead::Output& output, const std::vector<std::int64_t
 RegionLoss multi_task_loss(const RegionHead::Output& output,
                            const std::vector<std::int64_t>& labels, const Tensor& targets,
                            double lambda) {
-  const Own own = own_offsets(output, labels, targets);
+  const Own own = own_offsets(output, labels, targets, lambda);
   const std::int64_t regions = output.logits.size(0);
   if (regions == 0) return {Tensor({1}), Tensor({1})};
   RegionLoss loss{cross_entropy(output.logits, labels), Tensor({1})};
-  if (!own.rows.empty() && lambda != 0)
+  if (!own.rows.empty())
     loss.boxes =
         smooth_l1_loss(index_select(reshape(output.offsets, {-1, 4}), 0, own.rows),
                        index_select(targets, 0, own.regions), 1, {.reduction = Reduction::sum}) *
@@ -112,9 +117,9 @@ std::vector<Scalar> multi_task_losses(const RegionHead::Output& output,
                                       const std::vector<std::int64_t>& labels,
                                       const Tensor& targets, double lambda) {
   const NoGradGuard guard;
-  const Own own = own_offsets(output, labels, targets);
+  const Own own = own_offsets(output, labels, targets, lambda);
   std::vector<Scalar> losses = cross_entropy_values(output.logits, labels);
-  if (own.rows.empty() || lambda == 0) return losses;
+  if (own.rows.empty()) return losses;
   const Tensor boxes =
       smooth_l1_loss(index_select(reshape(output.offsets, {-1, 4}), 0, own.rows),
                      index_select(targets, 0, own.regions), 1, {.reduction = Reduction::none});
