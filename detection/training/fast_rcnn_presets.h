@@ -19,7 +19,7 @@ namespace boxgrad::detection {
 ///
 ///   const FastRcnnPreset preset = fast_rcnn_preset("L", 20);
 ///   const auto model = make_fast_rcnn(preset);
-///   model->load_partial(imagenet.state_dict());              // detection/models/fc_classifier.h
+///   model->load_classifier(imagenet.state_dict());           // detection/models/fc_classifier.h
 ///   const auto images = preset.training_set(dataset);        // with their mirror images
 ///   model->set_target_statistics(dataset_target_statistics(*images, preset.model.regions));
 ///   nn::SGD sgd(*model, preset.sgd);
