@@ -13,6 +13,7 @@
 #include "detection/models/fc_classifier.h"
 #include "detection/models/vgg16.h"
 #include "detection/proposals/with_proposals.h"
+#include "layers/losses.h"
 #include "layers/sgd.h"
 #include "layers/svd_linear.h"
 #include "tests/catch.h"
@@ -154,6 +155,47 @@ TEST_CASE("FastRcnn: folded statistics and full rank give the same detections", 
   REQUIRE(report.size() == 1);
   CHECK(report[0].path == "head.fc6");
   CHECK(model.detect(batch).size() == 2);
+}
+
+TEST_CASE("FastRcnn learns normalised box targets", "[fast_rcnn]") {
+  manual_seed(1);
+  FastRcnnOptions options = small_options();
+  options.selection = RegionSelection::all;
+  options.regions = {.negative_low = 0, .add_truths = false};
+  FastRcnn model(small_backbone(), options);
+  TargetStatistics statistics{Tensor({3, 4}, std::vector<Scalar>(12, 9)),
+                              Tensor({3, 4}, std::vector<Scalar>(12, 7))};
+  const auto set = [](auto numbers, std::vector<double> values) {  // of class 2
+    for (std::size_t k = 0; k < 4; ++k) numbers[8 + k] = static_cast<Scalar>(values[k]);
+  };
+  set(statistics.mean.data(), {0.05, 0.025, 0.1, 0});
+  set(statistics.std.data(), {0.1, 0.2, 0.05, 0.4});
+  model.set_target_statistics(statistics);
+  // Whatever a region looks like, bbox_pred says these.
+  auto& bbox_pred = dynamic_cast<nn::Linear&>(*model.head().find("bbox_pred"));
+  for (Scalar& value : bbox_pred.weight.data()) value = 0;
+  set(bbox_pred.bias.data(), {1.5, 0, 2, 3});
+
+  // Offsets of the first region (.25, .125, log 1.25, log 1.25), normalised (2, .5, 2.462871,
+  // .557859): smooth L1 .125 + .125 + .107125 + 1.942141, over two regions.
+  const std::vector<Target> targets{
+      {.boxes = Tensor({1, 4}, {10, 8, 30, 28}), .labels = {2}, .difficult = {false}}};
+  const std::vector<Tensor> proposals{Tensor({2, 4}, {8, 8, 24, 24, 0, 0, 8, 8})};
+  Random random(1);
+  const Tensor map = model.features(Tensor::rand({1, 32, 40, 3}));
+  const DetectorLoss loss = model.loss_of_regions(map, proposals, targets, random);
+  REQUIRE(model.last_step().labels == std::vector<std::int64_t>{2, 0});
+  CHECK(loss.parts[1].second == Approx(1.149633).epsilon(1e-5));
+  // OHEM ranks by the same numbers: the first region's two losses, which are not divided by R.
+  Batch batch;
+  batch.images = Tensor::rand({1, 32, 40, 3});
+  batch.targets = targets;
+  batch.proposals = proposals;
+  const RegionStep step = model.read_regions(batch, options.regions);
+  const auto output = model.classify(model.features(batch.images), step.rois);
+  CHECK(
+      step.losses[0] ==
+      Approx(2.299266 + double(cross_entropy_values(output.logits, step.labels)[0])).epsilon(1e-5));
 }
 
 TEST_CASE("FastRcnn begins with a classifier's layers, all of them", "[fast_rcnn]") {
