@@ -212,7 +212,7 @@ void Lab::announce(const std::string& text) { std::cout << text << std::endl; }
 std::pair<std::shared_ptr<FastRcnn>, Result> Lab::trained_fast_rcnn(const std::string& name,
                                                                     const FastRecipe& recipe,
                                                                     std::uint64_t seed) {
-  Transform augmentation = recipe.flips ? random_flip() : Transform{};
+  Transform augmentation = recipe.flips ? random_horizontal_flip() : Transform{};
   if (recipe.five_scales) augmentation = chain({augmentation, random_scale(five_scales())});
   auto result = trained<FastRcnn>(
       name, common_settings() + ", " + recipe.describe(), seed,
@@ -267,12 +267,6 @@ SppNetPreset our_spp_net(const LabOptions& options, bool five) {
   preset.training.iterations = options.steps;
   if (five) preset.model.pyramid = five_scales();
   return preset;
-}
-
-Transform random_flip() {
-  return [](Sample sample, Random& draw) {
-    return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
-  };
 }
 
 ScalePyramid five_scales() { return ScalePyramid::five().resized(128. / 600); }

@@ -170,8 +170,6 @@ inline RegionClassifierOptions region_classifier_options() {
   return {.svm = {.positive_weight = 20}, .retrain_after = 1000};
 }
 
-/// Left and right exchanged, half of the time.
-Transform random_flip();
 /// The published five sizes, for scenes of 128 px as for photos of 600.
 ScalePyramid five_scales();
 
