@@ -20,6 +20,15 @@ TEST_CASE("RegionHead has the published parts", "[region_head]") {
   CHECK(logits.shape() == Shape{7, 4});
   CHECK(offsets.shape() == Shape{7, 4, 4});
   CHECK(head(Tensor({0, 2, 2, 5})).logits.shape() == Shape{0, 4});
+  std::vector<std::string> layers;
+  RegionHead dropping(20, 3, {.hidden = {8, 6}, .dropout = 0.5});
+  dropping.visit([&](const std::string& path, nn::Module&) { layers.push_back(path); });
+  CHECK(layers ==
+        std::vector<std::string>{"", "fc6", "drop6", "fc7", "drop7", "cls_score", "bbox_pred"});
+  CHECK(dropping.hidden_width() == 6);
+  CHECK(RegionHead(20, 3, {.hidden = {}}).hidden_width() == 20);
+  CHECK_THROWS_WITH(RegionHead(20, 3, {.dropout = -1}),
+                    "fc_layers: dropout must be in [0, 1), got -1");
   CHECK_THROWS_WITH(RegionHead(0, 3, {}), "RegionHead: needs features and classes, got 0 and 3");
 }
 

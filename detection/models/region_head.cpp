@@ -2,12 +2,11 @@
 
 #include <cmath>
 #include <memory>
-#include <string>
 
 #include "core/autograd.h"
 #include "core/check.h"
 #include "core/ops.h"
-#include "layers/dropout.h"
+#include "detection/models/fc_layers.h"
 #include "layers/init.h"
 #include "layers/linear.h"
 #include "layers/losses.h"
@@ -18,22 +17,11 @@ RegionHead::RegionHead(std::int64_t in_features, std::int64_t num_classes,
                        const RegionHeadOptions& options) {
   check(in_features >= 1 && num_classes >= 1, "RegionHead: needs features and classes, got ",
         in_features, " and ", num_classes);
-  std::int64_t width = in_features;
-  int number = 6;  // as in AlexNet and VGG16, whose layers these were
-  for (const std::int64_t out : options.hidden) {
-    const auto layer =
-        std::make_shared<nn::Linear>(width, out, nn::LinearOptions{.activation = Activation::relu});
-    nn::init::kaiming_normal(layer->weight);
-    nn::init::constant(layer->bias, 0);
-    hidden_.push_back(add_module(concat("fc", number), layer));
-    if (options.dropout > 0)
-      dropouts_.push_back(
-          add_module(concat("drop", number), std::make_shared<nn::Dropout>(options.dropout)));
-    width = out;
-    ++number;
-  }
+  for (const auto& [name, layer] : fc_layers(in_features, options.hidden, options.dropout))
+    hidden_.push_back(add_module(name, layer));
+  hidden_width_ = options.hidden.empty() ? in_features : options.hidden.back();
   const auto sibling = [&](const char* name, std::int64_t out, double std) {
-    const auto layer = std::make_shared<nn::Linear>(width, out);
+    const auto layer = std::make_shared<nn::Linear>(hidden_width_, out);
     nn::init::gaussian(layer->weight, std);
     nn::init::constant(layer->bias, 0);
     return add_module(name, layer);
@@ -41,7 +29,6 @@ RegionHead::RegionHead(std::int64_t in_features, std::int64_t num_classes,
   cls_score_ = sibling("cls_score", 1 + num_classes, options.class_std);
   if (options.boxes) bbox_pred_ = sibling("bbox_pred", 4 * (1 + num_classes), options.box_std);
   has_boxes_ = options.boxes;
-  hidden_width_ = width;
 }
 
 Tensor RegionHead::hidden(const Tensor& features) const {
@@ -49,10 +36,7 @@ Tensor RegionHead::hidden(const Tensor& features) const {
   std::int64_t width = 1;
   for (int axis = 1; axis < features.rank(); ++axis) width *= features.size(axis);
   Tensor x = reshape(features, {regions, width});
-  for (std::size_t i = 0; i < hidden_.size(); ++i) {
-    x = hidden_[i](x);
-    if (!dropouts_.empty()) x = dropouts_[i](x);
-  }
+  for (const nn::Child& layer : hidden_) x = layer(x);
   return x;
 }
 

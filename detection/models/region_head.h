@@ -44,7 +44,7 @@ class RegionHead : public nn::Module {
   std::int64_t hidden_width() const { return hidden_width_; }
 
  private:
-  std::vector<nn::Child> hidden_, dropouts_;
+  std::vector<nn::Child> hidden_;  ///< fc_layers()
   std::int64_t hidden_width_ = 0;
   bool has_boxes_ = true;
   nn::Child cls_score_, bbox_pred_;
