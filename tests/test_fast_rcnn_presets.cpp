@@ -108,10 +108,31 @@ TEST_CASE("fast_rcnn_preset: what the narrow one changes", "[fast_rcnn][presets]
             "rate / 10 after: 2250 instead of 30000", "warm-up: 0.05 instead of 0",
             "velocity: PyTorch's instead of Caffe's", "gradients clipped at: 10 instead of never",
             "compressed: nothing instead of head[.]fc6 to 1024, head[.]fc7 to 256"});
-  const nn::Schedule schedule = narrow.schedule();
+  const nn::Schedule schedule = narrow.training().schedule(3000);
   CHECK(schedule(0) == Approx(0.1));
   CHECK(schedule(151) == Approx(1));
   CHECK(schedule(2250) == Approx(0.1));
+}
+
+TEST_CASE("fast_rcnn_preset: a shorter training has the same schedule, shorter",
+          "[fast_rcnn][presets]") {
+  // Only what training() returns is changed, or the trainer finds out how many steps fit.
+  const nn::Schedule large = fast_rcnn_preset("L", 20).training().schedule(400);
+  CHECK(large(299) == 1);
+  CHECK(large(300) == Approx(0.1));
+  const nn::Schedule half = fast_rcnn_preset("narrow", 10).training().schedule(1500);
+  CHECK(half(75) < 1);
+  CHECK(half(76) == 1);
+  CHECK(half(1124) == 1);
+  CHECK(half(1125) == Approx(0.1));
+  // Only the iterations are changed.
+  FastRcnnPreset short_one = fast_rcnn_preset("narrow", 10);
+  short_one.iterations = 1500;
+  for (const std::int64_t step : {0, 40, 75, 76, 1124, 1125, 1499})
+    CHECK(short_one.training().schedule(1500)(step) == half(step));
+  const std::vector<std::string> changed = departures(short_one, fast_rcnn_preset("narrow", 10));
+  CHECK(changed == std::vector<std::string>{"iterations: 1500 instead of 3000",
+                                            "rate / 10 after: 1125 instead of 2250"});
 }
 
 TEST_CASE("fast_rcnn_preset: images come to the network as published", "[fast_rcnn][presets]") {
@@ -176,7 +197,7 @@ TEST_CASE("make_fast_rcnn: a step of each moves what is not frozen", "[fast_rcnn
     Random random(1);
     sgd.zero_grad();
     model->loss(batch, random).total.backward();
-    sgd.step(preset.schedule()(0));
+    sgd.step(preset.schedule(preset.iterations)(0));
     const std::string prefix = "backbone.conv";
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       const std::string& path = parameters[i].first;

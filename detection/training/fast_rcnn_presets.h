@@ -37,10 +37,10 @@ struct FastRcnnPreset {
   bool mirrored_copies = true;  ///< training_set() holds each image twice, as the code does
   double flip_probability = 0;  ///< or: augmentation() mirrors an image so often
 
-  std::int64_t images = 2;          ///< N of a step; model.sampling.size are R / N
-  std::int64_t iterations = 40000;  ///< of all, and those
-  std::int64_t drop_at = 30000;     ///< after which the rate is divided by 10
-  double warm_up = 0;  ///< share of the iterations in which the rate rises to its value
+  std::int64_t images = 2;  ///< N of a step; model.sampling.size are R / N
+  std::int64_t iterations = 40000;
+  std::vector<double> drops = {0.75};  ///< shares of the iterations after which the rate / 10
+  double warm_up = 0;                  ///< share in which the rate rises to its value
   double clip_norm = 0;
   nn::SGDOptions sgd = {};
 
@@ -51,8 +51,11 @@ struct FastRcnnPreset {
   /// It must not outlive the dataset.
   std::shared_ptr<const Dataset> training_set(const Dataset& dataset) const;
   Transform augmentation() const;  ///< empty without random flips
-  nn::Schedule schedule() const;
-  TrainerOptions training() const;  ///< batch size, iterations, schedule, clipping
+  /// Of a training of so many steps: the same shares of it as of `iterations`.
+  nn::Schedule schedule(std::int64_t steps) const;
+  /// Batch size, iterations, schedule, clipping. Other iterations, or minutes, in what it returns
+  /// shorten or stretch the schedule.
+  TrainerOptions training() const;
 
   /// Every setting by name, as text.
   PresetSettings settings() const;

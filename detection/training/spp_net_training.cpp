@@ -96,15 +96,8 @@ SppNetReport train_spp_net(SppNet& model, const Dataset& dataset, const Preparat
   // The fully connected layers.
   model.train();
   nn::SGD sgd(model.head(), training.sgd);
-  std::vector<std::int64_t> milestones;
-  for (const double share : training.drops)
-    milestones.push_back(static_cast<std::int64_t>(share * double(training.iterations)));
-  nn::Schedule schedule = nn::multistep(milestones, 0.1);
-  if (training.warm_up > 0)
-    schedule =
-        nn::warm_up(static_cast<std::int64_t>(training.warm_up * double(training.iterations)) + 1,
-                    0.1) *
-        schedule;
+  const nn::Schedule schedule =
+      nn::warm_up_multistep(training.iterations, training.warm_up, training.drops);
   Shuffled order(static_cast<std::int64_t>(regions.size()), training.seed);
   const std::int64_t images =
       std::min<std::int64_t>(training.images, static_cast<std::int64_t>(regions.size()));
