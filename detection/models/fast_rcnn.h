@@ -28,7 +28,8 @@ struct FastRcnnOptions {
 
   /// detect() looks at each region in the size that suits it, by itself without the padding of a
   /// batch; unset: in the batch's size. Training takes images as they come: random_scale() is the
-  /// augmentation that goes with it.
+  /// augmentation that goes with it, and a preparation that leaves sizes as they are
+  /// (FastRcnnPreset).
   std::optional<ScalePyramid> pyramid = {};
 
   PostprocessOptions postprocess = {

@@ -1,5 +1,7 @@
 #include "detection/training/fast_rcnn_presets.h"
 
+#include <utility>
+
 #include "core/check.h"
 #include "detection/data/with_mirrored.h"
 #include "detection/models/caffenet.h"
@@ -86,7 +88,7 @@ std::shared_ptr<FastRcnn> make_fast_rcnn(const FastRcnnPreset& preset) {
 
 Preparation FastRcnnPreset::preparation() const {
   Preparation result;
-  if (shorter_px > 0)
+  if (shorter_px > 0 && !model.pyramid)
     result.resize = [shorter = shorter_px, longer = longer_px](Sample sample, Random&) {
       return resize_shorter_side(sample, shorter, longer);
     };
@@ -100,7 +102,10 @@ std::shared_ptr<const Dataset> FastRcnnPreset::training_set(const Dataset& datas
 }
 
 Transform FastRcnnPreset::augmentation() const {
-  return flip_probability > 0 ? random_horizontal_flip(flip_probability) : Transform();
+  std::vector<Transform> steps;
+  if (flip_probability > 0) steps.push_back(random_horizontal_flip(flip_probability));
+  if (model.pyramid) steps.push_back(random_scale(*model.pyramid));
+  return steps.empty() ? Transform() : chain(std::move(steps));
 }
 
 nn::Schedule FastRcnnPreset::schedule(std::int64_t steps) const {
@@ -147,7 +152,10 @@ PresetSettings FastRcnnPreset::settings() const {
       {"object from IoU", concat(m.regions.positive)},
       {"background IoU", concat(m.regions.negative_low, " to ", m.regions.negative_high)},
       {"sides of an image in px",
-       shorter_px > 0 ? concat(shorter_px, ", at most ", longer_px) : std::string("as they are")},
+       m.pyramid        ? concat(numbers(m.pyramid->sides_px), ", at most ", m.pyramid->longest_px)
+       : shorter_px > 0 ? concat(shorter_px, ", at most ", longer_px)
+                        : std::string("as they are")},
+      {"side of a region at its scale", m.pyramid ? concat(m.pyramid->region_px) : "any"},
       {"input", subtract_mean ? "0 to 255 less the mean" : "0 to 1"},
       {"mirrored", mirrored_copies ? std::string("each image, too")
                                    : concat("with probability ", flip_probability)},

@@ -32,7 +32,7 @@ struct FastRcnnPreset {
   std::string frozen_through;  ///< the last layer that stays as ImageNet taught it
   FastRcnnOptions model = {};
 
-  int shorter_px = 600, longer_px = 1000;  ///< of images; 0: as they are
+  int shorter_px = 600, longer_px = 1000;  ///< of images without model.pyramid; 0: as they are
   bool subtract_mean = true;               ///< inputs are bytes less ImageNet's mean, else 0 to 1
   bool mirrored_copies = true;  ///< training_set() holds each image twice, as the code does
   double flip_probability = 0;  ///< or: augmentation() mirrors an image so often
@@ -46,11 +46,15 @@ struct FastRcnnPreset {
 
   std::vector<nn::CompressOptions> compression = {};  ///< section 3.1, after training
 
+  /// With model.pyramid images stay as they are: it brings them to their sizes, at random in training
+  /// (augmentation()) and region by region in the test (FastRcnn::detect). A size that the
+  /// preparation gave them would come last and undo the pyramid's.
   Preparation preparation() const;
   /// What training visits: the dataset with mirrored copies behind it (WithMirrored), or as it is.
   /// It must not outlive the dataset.
   std::shared_ptr<const Dataset> training_set(const Dataset& dataset) const;
-  Transform augmentation() const;  ///< empty without random flips
+  /// Random flips, and one of model.pyramid's sizes at random; empty without either.
+  Transform augmentation() const;
   /// Of a training of so many steps: the same shares of it as of `iterations`.
   nn::Schedule schedule(std::int64_t steps) const;
   /// Batch size, iterations, schedule, clipping. Other iterations, or minutes, in what it returns
