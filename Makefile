@@ -184,6 +184,9 @@ test-tsan:  ## the tests under ThreadSanitizer, with 2 threads and with 4; not t
 	$(Q)status=0; for threads in 2 4; do echo "$$threads threads"; \
 	  BOXGRAD_THREADS=$$threads $(BUILD)/tsan/bin/tests $(or $(TEST_ARGS),'~[fork]~[.]') || status=1; done; exit $$status
 
+test-full: $(BIN)/tests  ## the published networks at full size, before a release: a minute, 1.5 GB of memory
+	$(Q)$< '[.full]'
+
 test-kill: $(BIN)/tests  ## kill a training 200 times, some in the middle of writing; KILLS=1000
 	$(Q)BOXGRAD_KILLS=$(or $(KILLS),200) $< '[kill]'
 
@@ -257,6 +260,6 @@ clean:  ## remove the build folder
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all programs tests boxgrad demo test test-double test-asan test-avx2 test-tsan test-kill soak fuzz tutorial-check reproduce faces bench format \
+.PHONY: all programs tests boxgrad demo test test-double test-asan test-avx2 test-tsan test-full test-kill soak fuzz tutorial-check reproduce faces bench format \
         format-check lint tidy deps deps-dev deps-ci \
         doctor help clean FORCE

@@ -71,7 +71,8 @@ Tensor pyramid_features(
     const std::function<Tensor(const Tensor& image, const Tensor& boxes)>& features);
 
 /// An augmentation for training at several scales: each time an image is seen it has one of the
-/// pyramid's sizes, drawn at random (SPPnet section 2.3; Fast R-CNN section 2.4).
+/// pyramid's sizes, drawn at random (SPPnet section 2.3; Fast R-CNN section 2.4). A preparation that
+/// resizes comes behind it and undoes that size.
 Transform random_scale(const ScalePyramid& pyramid);
 
 }  // namespace boxgrad::detection

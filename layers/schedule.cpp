@@ -51,6 +51,18 @@ Schedule warm_up(std::int64_t iterations, double start) {
   });
 }
 
+Schedule warm_up_multistep(std::int64_t iterations, double warm_up,
+                           const std::vector<double>& drops) {
+  check(iterations >= 0, "warm_up_multistep: iterations must be >= 0, got ", iterations);
+  const auto whole = [&](double share) {
+    return static_cast<std::int64_t>(share * static_cast<double>(iterations));
+  };
+  std::vector<std::int64_t> milestones;
+  for (const double share : drops) milestones.push_back(whole(share));
+  const Schedule dropping = multistep(std::move(milestones), 0.1);
+  return warm_up > 0 ? nn::warm_up(whole(warm_up) + 1, 0.1) * dropping : dropping;
+}
+
 Schedule cosine(std::int64_t begin, std::int64_t end, double floor) {
   check(begin >= 0 && begin < end, "cosine: must have 0 <= begin < end, got ", begin, " and ", end);
   check(floor >= 0 && floor <= 1, "cosine: floor must be in [0, 1], got ", floor);

@@ -37,6 +37,12 @@ Schedule multistep(std::vector<std::int64_t> milestones, double gamma = 0.1);
 /// start_factor. Throws unless iterations >= 0 and start in [0, 1].
 Schedule warm_up(std::int64_t iterations, double start = 1e-3);
 
+/// warm_up() from .1, times multistep() by tens, in shares of the iterations: a recipe for trainings
+/// of any length. A share is rounded down to whole iterations; the rise takes one more, or none if
+/// `warm_up` is 0. Throws as the two do, and unless iterations >= 0.
+Schedule warm_up_multistep(std::int64_t iterations, double warm_up,
+                           const std::vector<double>& drops);
+
 /// Half a cosine from 1 at `begin` (and before) to `floor` at `end` (and after):
 /// floor + (1 - floor) (1 + cos(pi (iteration - begin) / (end - begin))) / 2.
 /// torch's CosineAnnealingLR for begin = 0. Throws unless 0 <= begin < end and floor in [0, 1].

@@ -48,9 +48,13 @@ SVDLinear::SVDLinear(const Linear& layer, const Svd& svd, std::int64_t t)
           svd.s[static_cast<std::size_t>(k)];
   u = Tensor::empty({t, out});
   std::copy_n(svd.vt.data().begin(), t * out, u.data().begin());
-  add_parameter("v", v);
-  add_parameter("u", u);
-  if (layer.bias.defined()) bias = add_parameter("bias", layer.bias.clone());
+  // A frozen layer stays frozen: add_parameter() asks for a gradient.
+  add_parameter("v", v).requires_grad_(layer.weight.requires_grad());
+  add_parameter("u", u).requires_grad_(layer.weight.requires_grad());
+  if (layer.bias.defined()) {
+    bias = add_parameter("bias", layer.bias.clone());
+    bias.requires_grad_(layer.bias.requires_grad());
+  }
 }
 
 Tensor SVDLinear::forward(const Tensor& x) { return linear(linear(x, v), u, bias, activation); }

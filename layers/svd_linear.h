@@ -20,7 +20,8 @@ namespace boxgrad::nn {
 /// "bias"  [out]     of the second layer, if the original has one
 ///
 /// No activation stands between the two. t (u + v) numbers instead of u v. All parameters can be
-/// trained further.
+/// trained further, unless the layer is frozen: v and u want a gradient if its weight does, the bias
+/// if its bias does.
 class SVDLinear : public Module {
  public:
   /// The best approximation of rank t of a layer. `decomposition` is svd(layer.weight), or as many

@@ -1,6 +1,7 @@
 // detection/training/alternating.h and detection/training/propose.h.
 #include "detection/data/transforms.h"
 #include "detection/evaluation.h"
+#include "detection/models/fc_classifier.h"
 #include "detection/models/vgg16.h"
 #include "detection/proposals/proposals.h"
 #include "detection/training/alternating.h"
@@ -98,6 +99,26 @@ TEST_CASE("the 4-step scheme learns, and shares one frozen backbone at its end",
   const Answers answers = detect_all(*result.model, data, {});
   const EvaluationResult evaluation = evaluate_detections(answers.detections, answers.targets, 2);
   CHECK(evaluation.mean_ap.value_or(0) > 0.6);
+}
+
+TEST_CASE("the 4-step scheme begins with what a classifier knows", "[alternating]") {
+  const ToyDataset data(4);
+  AlternatingOptions options = toy_alternating();
+  options.iterations = {2, 2, 2, 2};
+  manual_seed(7);
+  FcClassifier classifier(toy_start(), 3, 3, {.num_classes = 5, .hidden = {32}});
+  std::vector<FasterRcnn*> networks;
+  options.on_new_network = [&](FasterRcnn& network) {
+    network.fast_rcnn().load_classifier(classifier.state_dict());
+    networks.push_back(&network);
+  };
+  options.sgd.rate = 0;  // what was loaded is still there in the end
+  const AlternatingResult result = train_alternating(toy_start, data, {}, {}, options);
+  REQUIRE(networks.size() == 2);  // one for step 1, one for steps 2 to 4
+  CHECK(networks[1] == result.model.get());
+  CHECK(weights(*result.model->find("fast_rcnn.head.fc6")) == weights(*classifier.find("fc6")));
+  CHECK(weights(*result.model->find("fast_rcnn.backbone")) ==
+        weights(*classifier.find("backbone")));
 }
 
 TEST_CASE("propose_all says boxes in pixels of the dataset's images", "[alternating]") {

@@ -50,6 +50,13 @@ TEST_CASE("collate normalises each channel", "[data][batch]") {
   CHECK(batch.images.at({0, 0, 33, 0}) == 0);
 }
 
+TEST_CASE("imagenet_bytes: 0 to 255 less the mean colour", "[data][batch]") {
+  const Batch batch = collate(std::vector<Sample>{plain(1, 1, 51)}, imagenet_bytes());
+  CHECK(batch.images.at({0, 0, 0, 0}) == Approx(51 - 122.7717));
+  CHECK(batch.images.at({0, 0, 0, 1}) == Approx(0 - 115.9465));
+  CHECK(batch.images.at({0, 0, 0, 2}) == Approx(255 - 102.9801));
+}
+
 TEST_CASE("collate explains what it cannot take", "[data][batch][errors]") {
   CHECK_THROWS_WITH(collate({}), "collate: a batch needs at least one sample");
   std::vector<Sample> samples{plain(3, 2, 0), Sample{}};

@@ -10,8 +10,10 @@
 #include "detection/data/transforms.h"
 #include "detection/matcher.h"
 #include "detection/models/faster_rcnn.h"
+#include "detection/models/fc_classifier.h"
 #include "detection/models/vgg16.h"
 #include "detection/proposals/with_proposals.h"
+#include "layers/losses.h"
 #include "layers/sgd.h"
 #include "layers/svd_linear.h"
 #include "tests/catch.h"
@@ -155,6 +157,79 @@ TEST_CASE("FastRcnn: folded statistics and full rank give the same detections", 
   CHECK(model.detect(batch).size() == 2);
 }
 
+TEST_CASE("FastRcnn learns normalised box targets", "[fast_rcnn]") {
+  manual_seed(1);
+  FastRcnnOptions options = small_options();
+  options.selection = RegionSelection::all;
+  options.regions = {.negative_low = 0, .add_truths = false};
+  FastRcnn model(small_backbone(), options);
+  TargetStatistics statistics{Tensor({3, 4}, std::vector<Scalar>(12, 9)),
+                              Tensor({3, 4}, std::vector<Scalar>(12, 7))};
+  const auto set = [](auto numbers, std::vector<double> values) {  // of class 2
+    for (std::size_t k = 0; k < 4; ++k) numbers[8 + k] = static_cast<Scalar>(values[k]);
+  };
+  set(statistics.mean.data(), {0.05, 0.025, 0.1, 0});
+  set(statistics.std.data(), {0.1, 0.2, 0.05, 0.4});
+  model.set_target_statistics(statistics);
+  // Whatever a region looks like, bbox_pred says these.
+  auto& bbox_pred = dynamic_cast<nn::Linear&>(*model.head().find("bbox_pred"));
+  for (Scalar& value : bbox_pred.weight.data()) value = 0;
+  set(bbox_pred.bias.data(), {1.5, 0, 2, 3});
+
+  // Offsets of the first region (.25, .125, log 1.25, log 1.25), normalised (2, .5, 2.462871,
+  // .557859): smooth L1 .125 + .125 + .107125 + 1.942141, over two regions.
+  const std::vector<Target> targets{
+      {.boxes = Tensor({1, 4}, {10, 8, 30, 28}), .labels = {2}, .difficult = {false}}};
+  const std::vector<Tensor> proposals{Tensor({2, 4}, {8, 8, 24, 24, 0, 0, 8, 8})};
+  Random random(1);
+  const Tensor map = model.features(Tensor::rand({1, 32, 40, 3}));
+  const DetectorLoss loss = model.loss_of_regions(map, proposals, targets, random);
+  REQUIRE(model.last_step().labels == std::vector<std::int64_t>{2, 0});
+  CHECK(loss.parts[1].second == Approx(1.149633).epsilon(1e-5));
+  // OHEM ranks by the same numbers: the first region's two losses, which are not divided by R.
+  Batch batch;
+  batch.images = Tensor::rand({1, 32, 40, 3});
+  batch.targets = targets;
+  batch.proposals = proposals;
+  const RegionStep step = model.read_regions(batch, options.regions);
+  const auto output = model.classify(model.features(batch.images), step.rois);
+  CHECK(
+      step.losses[0] ==
+      Approx(2.299266 + double(cross_entropy_values(output.logits, step.labels)[0])).epsilon(1e-5));
+}
+
+TEST_CASE("FastRcnn begins with a classifier's layers, all of them", "[fast_rcnn]") {
+  manual_seed(1);
+  // 3 x 3 bins are what the classifier sees of an image of 12 x 12.
+  FcClassifier classifier(small_backbone(), 3, 3, {.num_classes = 5, .hidden = {16}});
+  FastRcnn model(small_backbone(), small_options());
+  const auto weight = [](nn::Module& of, const char* layer) {
+    return dynamic_cast<nn::Linear&>(*of.find(layer)).weight.to_vector();
+  };
+  const auto cls_score = weight(model.head(), "cls_score");
+  REQUIRE(weight(model.head(), "fc6") != weight(classifier, "fc6"));
+  model.load_classifier(classifier.state_dict());
+  CHECK(weight(model.head(), "fc6") == weight(classifier, "fc6"));
+  CHECK(weight(model.head(), "cls_score") == cls_score);
+  const NoGradGuard guard;
+  const Tensor image = Tensor::rand({1, 12, 12, 3});
+  CHECK(relative_error(model.features(image), (*classifier.find("backbone"))(image)) == 0);
+
+  // One without fc6, and one with a narrower one.
+  nn::StateDict headless;
+  for (const auto& entry : classifier.state_dict())
+    if (!entry.first.starts_with("fc6.")) headless.push_back(entry);
+  FastRcnn untouched(small_backbone(), small_options());
+  const auto before = untouched.state_dict()[0].second.to_vector();
+  CHECK_THROWS_WITH(
+      untouched.load_classifier(headless),
+      "FastRcnn::load_classifier: the classifier has nothing for \"head.fc6.weight\"");
+  FcClassifier narrow(small_backbone(), 3, 3, {.num_classes = 5, .hidden = {8}});
+  CHECK_THROWS_WITH(untouched.load_classifier(narrow.state_dict()),
+                    Catch::Contains("head.fc6.weight"));
+  CHECK(untouched.state_dict()[0].second.to_vector() == before);
+}
+
 TEST_CASE("FastRcnn: no regions, no truths, no proposals", "[fast_rcnn][errors]") {
   manual_seed(1);
   FastRcnn model(small_backbone(), small_options());
@@ -172,6 +247,20 @@ TEST_CASE("FastRcnn: no regions, no truths, no proposals", "[fast_rcnn][errors]"
                     "FastRcnn: the batch has 2 images and proposals for 1; give the dataset some "
                     "(detection/proposals)");
   CHECK_THROWS_WITH(FastRcnn(nullptr, small_options()), "FastRcnn: the backbone is null");
+  FastRcnnOptions options = small_options();
+  options.pool = 0;
+  CHECK_THROWS_WITH(FastRcnn(small_backbone(), options),
+                    "FastRcnn: pool must be >= 1 and scale > 0, got 0 and 0.25");
+  batch = small_batch();
+  batch.targets[1].labels = {3};
+  model.train();
+  CHECK_THROWS_WITH(model.loss(batch, random), "FastRcnn: a truth has label 3 of 2 classes");
+  const Tensor map = model.features(batch.images);
+  CHECK_THROWS_WITH(model.detect_regions(map, batch.proposals, {batch.infos[0]}),
+                    Catch::Contains("the batch has 1 images and proposals for 2"));
+  nn::compress(model, {.layers = "head[.]bbox_pred", .t = 2});
+  CHECK_THROWS_WITH(model.fold_target_statistics(),
+                    "FastRcnn: bbox_pred is not a Linear; fold before compressing it");
 }
 
 TEST_CASE("two-stage detectors compute the same bits with any number of threads",

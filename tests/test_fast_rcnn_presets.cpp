@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -109,10 +111,31 @@ TEST_CASE("fast_rcnn_preset: what the narrow one changes", "[fast_rcnn][presets]
             "velocity: PyTorch's instead of Caffe's", "gradients clipped at: 10 instead of never",
             "score threshold: 0.01 instead of 0.05",
             "compressed: nothing instead of head[.]fc6 to 1024, head[.]fc7 to 256"});
-  const nn::Schedule schedule = narrow.schedule();
+  const nn::Schedule schedule = narrow.training().schedule(3000);
   CHECK(schedule(0) == Approx(0.1));
   CHECK(schedule(151) == Approx(1));
   CHECK(schedule(2250) == Approx(0.1));
+}
+
+TEST_CASE("fast_rcnn_preset: a shorter training has the same schedule, shorter",
+          "[fast_rcnn][presets]") {
+  // Only what training() returns is changed, or the trainer finds out how many steps fit.
+  const nn::Schedule large = fast_rcnn_preset("L", 20).training().schedule(400);
+  CHECK(large(299) == 1);
+  CHECK(large(300) == Approx(0.1));
+  const nn::Schedule half = fast_rcnn_preset("narrow", 10).training().schedule(1500);
+  CHECK(half(75) < 1);
+  CHECK(half(76) == 1);
+  CHECK(half(1124) == 1);
+  CHECK(half(1125) == Approx(0.1));
+  // Only the iterations are changed.
+  FastRcnnPreset short_one = fast_rcnn_preset("narrow", 10);
+  short_one.iterations = 1500;
+  for (const std::int64_t step : {0, 40, 75, 76, 1124, 1125, 1499})
+    CHECK(short_one.training().schedule(1500)(step) == half(step));
+  const std::vector<std::string> changed = departures(short_one, fast_rcnn_preset("narrow", 10));
+  CHECK(changed == std::vector<std::string>{"iterations: 1500 instead of 3000",
+                                            "rate / 10 after: 1125 instead of 2250"});
 }
 
 TEST_CASE("fast_rcnn_preset: images come to the network as published", "[fast_rcnn][presets]") {
@@ -128,6 +151,53 @@ TEST_CASE("fast_rcnn_preset: images come to the network as published", "[fast_rc
   const Batch plain = fast_rcnn_preset("narrow", 20).preparation().make_batch({sample(100, 90)});
   CHECK(plain.images.shape() == Shape{1, 90, 100, 3});
   CHECK(plain.images.at({0, 0, 0, 0}) == 0);
+}
+
+TEST_CASE("fast_rcnn_preset: with a pyramid images come to the network in its sizes",
+          "[fast_rcnn][presets][scale_pyramid]") {
+  FastRcnnPreset preset = fast_rcnn_preset("S", 2);
+  preset.model.pyramid = ScalePyramid{.sides_px = {45, 90, 180}, .longest_px = 190};
+  preset.images = 1;
+  preset.iterations = 60;
+  struct Watcher : Detector {
+    Tensor weight = add_parameter("weight", Tensor({1}));
+    std::map<std::pair<std::int64_t, std::int64_t>, int> sizes;
+    std::vector<Scalar> right;  ///< side of a proposal that is as wide as the image
+    DetectorLoss loss(const Batch& batch, Random&) override {
+      ++sizes[{batch.images.size(1), batch.images.size(2)}];
+      for (const Tensor& boxes : batch.proposals) right.push_back(max_right(boxes));
+      return {.total = weight * Scalar{0}, .parts = {}};
+    }
+    std::vector<Detections> detect(const Batch&) override { return {}; }
+    static Scalar max_right(const Tensor& boxes) {
+      Scalar largest = 0;
+      for (std::int64_t p = 0; p < boxes.size(0); ++p)
+        largest = std::max(largest, boxes.at({p, 2}));
+      return largest;
+    }
+  } watcher;
+  nn::SGD sgd(watcher, {.rate = 1});
+  TrainerOptions training = preset.training();
+  training.checkpoint_every = 0;
+  const OneSample one(sample(100, 90));
+  const auto images = preset.training_set(one);
+  train(watcher, sgd, *images, preset.augmentation(), preset.preparation(), training);
+  // The largest is 171 high, as its longer side ends at 190.
+  REQUIRE(watcher.sizes.size() == 3);
+  for (const auto& [height, width] : {std::pair{45, 50}, {90, 100}, {171, 190}})
+    CHECK(watcher.sizes[{height, width}] > 8);
+  CHECK(std::ranges::max(watcher.right) > 180);
+
+  // In the test the image comes as it is, and FastRcnn::detect brings it to the sizes.
+  CHECK(preset.preparation().apply(sample(500, 375)).image.width() == 500);
+  preset.model.pyramid = ScalePyramid::five();
+  CHECK(departures(preset, fast_rcnn_preset("S", 2)) ==
+        std::vector<std::string>{
+            "images of a step: 1 instead of 2",
+            "sides of an image in px: 480, 576, 688, 864, 1200, at most 2000 instead of 600, at "
+            "most 1000",
+            "side of a region at its scale: 224 instead of any", "iterations: 60 instead of 40000",
+            "rate / 10 after: 45 instead of 30000"});
 }
 
 TEST_CASE("fast_rcnn_preset: every pass sees each image and its mirror image",
@@ -177,7 +247,7 @@ TEST_CASE("make_fast_rcnn: a step of each moves what is not frozen", "[fast_rcnn
     Random random(1);
     sgd.zero_grad();
     model->loss(batch, random).total.backward();
-    sgd.step(preset.schedule()(0));
+    sgd.step(preset.schedule(preset.iterations)(0));
     const std::string prefix = "backbone.conv";
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       const std::string& path = parameters[i].first;

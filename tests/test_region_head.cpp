@@ -20,6 +20,15 @@ TEST_CASE("RegionHead has the published parts", "[region_head]") {
   CHECK(logits.shape() == Shape{7, 4});
   CHECK(offsets.shape() == Shape{7, 4, 4});
   CHECK(head(Tensor({0, 2, 2, 5})).logits.shape() == Shape{0, 4});
+  std::vector<std::string> layers;
+  RegionHead dropping(20, 3, {.hidden = {8, 6}, .dropout = 0.5});
+  dropping.visit([&](const std::string& path, nn::Module&) { layers.push_back(path); });
+  CHECK(layers ==
+        std::vector<std::string>{"", "fc6", "drop6", "fc7", "drop7", "cls_score", "bbox_pred"});
+  CHECK(dropping.hidden_width() == 6);
+  CHECK(RegionHead(20, 3, {.hidden = {}}).hidden_width() == 20);
+  CHECK_THROWS_WITH(RegionHead(20, 3, {.dropout = -1}),
+                    "fc_layers: dropout must be in [0, 1), got -1");
   CHECK_THROWS_WITH(RegionHead(0, 3, {}), "RegionHead: needs features and classes, got 0 and 3");
 }
 
@@ -71,4 +80,14 @@ TEST_CASE("multi_task_loss: no region at all, none with an object, and a wrong l
                     "multi_task_loss: label 3 of region 0 is not one of 0 to 2");
   CHECK_THROWS_WITH(multi_task_loss(one, {0, 1}, Tensor({1, 4})),
                     "multi_task_loss: expected 1 labels and targets [1, 4], got 2 and [1, 4]");
+  // Offsets of another number of classes would be read at another class's place.
+  const RegionHead::Output other{Tensor({1, 3}), Tensor({1, 5, 4})};
+  CHECK_THROWS_WITH(multi_task_loss(other, {1}, Tensor({1, 4})),
+                    "multi_task_loss: offsets must have shape [1, 3, 4], got [1, 5, 4]");
+  // A head without boxes has a loss as long as nobody asks for boxes.
+  const RegionHead::Output classes{Tensor({1, 3}), {}};
+  CHECK(multi_task_loss(classes, {1}, Tensor({1, 4}), 0).classification.item() == Approx(1.098612));
+  CHECK(multi_task_losses(classes, {0}, Tensor({1, 4}))[0] == Approx(1.098612));
+  CHECK_THROWS_WITH(multi_task_losses(classes, {1}, Tensor({1, 4})),
+                    "multi_task_loss: the head says no boxes (RegionHeadOptions)");
 }

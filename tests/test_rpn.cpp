@@ -152,3 +152,38 @@ TEST_CASE("RegionProposalNetwork: the best, decoded, clipped, large enough, supp
   CHECK(double(wide[8]) == Approx(4));
   CHECK(double(wide[10]) == Approx(16));
 }
+
+TEST_CASE("RegionProposalNetwork: training and test have numbers of proposals of their own",
+          "[rpn]") {
+  manual_seed(1);
+  RpnOptions options = one_anchor_a_cell();
+  options.nms_iou = 1;  // nothing is suppressed
+  options.min_side_px = 0;
+  const std::vector<BatchImage> infos{{.width = 40, .height = 32}};
+  const auto count = [&](bool training) {
+    RegionProposalNetwork rpn(2, options);
+    rpn.train(training);
+    return rpn.proposals(rpn(Tensor::randn({1, 4, 5, 2})), infos)[0].size(0);
+  };
+  options.train_proposals = 7;
+  options.test_proposals = 3;
+  CHECK(count(true) == 7);
+  CHECK(count(false) == 3);
+  options.train_proposals = options.test_proposals = 20;
+  options.train_before_nms = 6;
+  options.test_before_nms = 2;
+  CHECK(count(true) == 6);
+  CHECK(count(false) == 2);
+}
+
+TEST_CASE("RegionProposalNetwork explains what does not fit", "[rpn][errors]") {
+  RegionProposalNetwork rpn(2, one_anchor_a_cell());
+  const RegionProposalNetwork::Output output{Tensor({1, 4}), Tensor({1, 4, 4}), four_anchors()};
+  const std::vector<BatchImage> one(1, {.width = 16, .height = 16}), two(2, one[0]);
+  Random random(1);
+  CHECK_THROWS_WITH(rpn.loss(output, {Target{}}, two, random),
+                    "RegionProposalNetwork: expected 1 targets and infos, got 1 and 2");
+  CHECK_THROWS_WITH(rpn.proposals(output, two), "RegionProposalNetwork: expected 1 infos, got 2");
+  CHECK_THROWS_WITH(rpn.proposals(output, one, 4, 0),
+                    "RegionProposalNetwork: before_nms and count must be >= 1, got 4 and 0");
+}

@@ -94,6 +94,25 @@ TEST_CASE("compress replaces Linears and says what that changed", "[svd_linear]"
       CHECK(row.output_change == Approx(row.error()).epsilon(0.2));
     }
   }
+  SECTION("frozen parameters stay frozen") {
+    net[0].set_requires_grad(false);
+    dynamic_cast<nn::Linear&>(net[0]).bias.requires_grad_(true);
+    shared->set_requires_grad(false);
+    shared->weight.requires_grad_(true);
+    nn::compress(net, {.layers = "[01]", .t = 4});
+    const auto learns = [&](const char* path) {
+      for (const auto& [name, parameter] : net.parameters())
+        if (name == path) return parameter.requires_grad();
+      throw std::logic_error(path);
+    };
+    CHECK_FALSE(learns("0.v"));
+    CHECK_FALSE(learns("0.u"));
+    CHECK(learns("0.bias"));
+    CHECK(learns("1.v"));
+    CHECK(learns("1.u"));
+    CHECK_FALSE(learns("1.bias"));
+    CHECK(learns("3.weight"));
+  }
   SECTION("by rank, one layer") {
     const auto report = nn::compress(net, {.layers = "0", .t = 4});
     REQUIRE(report.size() == 1);

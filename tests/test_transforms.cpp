@@ -33,6 +33,24 @@ TEST_CASE("flip_horizontal moves boxes with their pixels", "[data][transforms]")
   CHECK(boxes_of(sample)[0] == 6);  // the original is untouched
 }
 
+TEST_CASE("random_horizontal_flip turns its share of the images", "[data][transforms]") {
+  Sample sample;
+  sample.image = Image(2, 1);
+  sample.image.pixel(0, 0)[0] = 200;
+  const auto share = [&](const Transform& flip) {
+    Random random(3);
+    int flipped = 0;
+    for (int i = 0; i < 1000; ++i) flipped += flip(sample, random).image.pixel(1, 0)[0] == 200;
+    return flipped / 1000.;
+  };
+  CHECK(share(random_horizontal_flip()) == Approx(0.5).margin(0.05));
+  CHECK(share(random_horizontal_flip(0.1)) == Approx(0.1).margin(0.03));
+  CHECK(share(random_horizontal_flip(0)) == 0);
+  CHECK(share(random_horizontal_flip(1)) == 1);
+  CHECK_THROWS_WITH(random_horizontal_flip(2),
+                    "random_horizontal_flip: probability must be in [0, 1], got 2");
+}
+
 TEST_CASE("flip_vertical moves boxes with their pixels", "[data][transforms]") {
   Sample sample = drawn();
   sample.proposals = Tensor({1, 4}, {1, 0, 3, 1});

@@ -8,6 +8,11 @@
 
 namespace boxgrad::detection {
 
+BatchOptions imagenet_bytes() {
+  return {.mean = {122.7717 / 255, 115.9465 / 255, 102.9801 / 255},
+          .std = {1. / 255, 1. / 255, 1. / 255}};
+}
+
 Tensor image_of(const Batch& batch, std::size_t n) {
   check(n < batch.infos.size(), "image_of: the batch has ", batch.infos.size(),
         " images, asked for number ", n);

@@ -19,6 +19,10 @@ struct BatchOptions {
   int multiple_px = 1;
 };
 
+/// Bytes less the mean colour of ImageNet, (122.7717, 115.9465, 102.9801) of red, green and blue: what
+/// the R-CNN family's published networks see (theirs in the order blue, green, red).
+BatchOptions imagenet_bytes();
+
 /// Where an image lies in a batch, and how to get back to the file's pixels.
 struct BatchImage {
   std::string name = {};

@@ -57,6 +57,14 @@ Sample flip_horizontal(const Sample& sample) {
   return result;
 }
 
+Transform random_horizontal_flip(double probability) {
+  check(probability >= 0 && probability <= 1,
+        "random_horizontal_flip: probability must be in [0, 1], got ", probability);
+  return [probability](Sample sample, Random& random) {
+    return random.bernoulli(probability) ? flip_horizontal(sample) : sample;
+  };
+}
+
 Sample flip_vertical(const Sample& sample) {
   Sample result = sample;
   result.image = boxgrad::flip_vertical(sample.image);

@@ -22,6 +22,10 @@ Transform chain(std::vector<Transform> steps);
 /// Left and right exchanged: x becomes W - x. (Inclusive pixel numbers would need W - 1 - x.)
 Sample flip_horizontal(const Sample& sample);
 
+/// flip_horizontal() of a share of the images, each with this probability: torchvision's
+/// RandomHorizontalFlip. Throws std::invalid_argument unless the probability is in [0, 1].
+Transform random_horizontal_flip(double probability = 0.5);
+
 /// Top and bottom exchanged: y becomes H - y. For pictures that have no up and down (a
 /// microscope's, a satellite's).
 Sample flip_vertical(const Sample& sample);

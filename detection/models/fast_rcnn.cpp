@@ -1,6 +1,7 @@
 #include "detection/models/fast_rcnn.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "core/autograd.h"
@@ -47,6 +48,8 @@ FastRcnn::FastRcnn(std::shared_ptr<Backbone> backbone, FastRcnnOptions options)
   check(backbone != nullptr, "FastRcnn: the backbone is null");
   check(options_.num_classes >= 1, "FastRcnn: num_classes must be >= 1, got ",
         options_.num_classes);
+  check(options_.pool >= 1 && options_.scale > 0, "FastRcnn: pool must be >= 1 and scale > 0, got ",
+        options_.pool, " and ", options_.scale);
   check(options_.lambda >= 0, "FastRcnn: lambda must be >= 0, got ", options_.lambda);
   const std::int64_t features = options_.pool * options_.pool * backbone->channels().back();
   backbone_ = add_module("backbone", std::move(backbone));
@@ -55,6 +58,22 @@ FastRcnn::FastRcnn(std::shared_ptr<Backbone> backbone, FastRcnnOptions options)
   box_mean_ = add_buffer("box_mean", Tensor({1 + options_.num_classes, 4}));
   box_std_ = add_buffer("box_std", Tensor({1 + options_.num_classes, 4}));
   set_target_statistics(target_statistics({}, options_.num_classes));
+}
+
+void FastRcnn::load_classifier(const nn::StateDict& classifier) {
+  nn::StateDict state;
+  for (const auto& [name, tensor] : classifier)
+    state.emplace_back(name.starts_with("fc") ? concat("head.", name) : name, tensor);
+  const auto has = [&](const std::string& name) {
+    return std::ranges::any_of(state, [&](const auto& entry) { return entry.first == name; });
+  };
+  for (const auto& [name, tensor] : state_dict()) {
+    const bool is_new = name.starts_with("head.cls_score.") ||
+                        name.starts_with("head.bbox_pred.") || name.starts_with("box_");
+    check(is_new || has(name), "FastRcnn::load_classifier: the classifier has nothing for \"", name,
+          "\"");
+  }
+  load_partial(state);
 }
 
 Tensor FastRcnn::features(const Tensor& images) {
@@ -125,12 +144,15 @@ FastRcnn::Labelled FastRcnn::label_batch(const std::vector<Tensor>& proposals,
   }
   result.step.rois = to_rois(boxes);
   result.targets = cat(targets, 0);
-  for (std::size_t r = 0; r < labels.size(); ++r)
+  for (std::size_t r = 0; r < labels.size(); ++r) {
+    check(labels[r] <= options_.num_classes, "FastRcnn: a truth has label ", labels[r], " of ",
+          options_.num_classes, " classes");
     for (std::size_t k = 0; k < 4; ++k) {
       const std::size_t column = 4 * static_cast<std::size_t>(labels[r]) + k;
       Scalar& value = result.targets.data()[4 * r + k];
       value = (value - box_mean_.data()[column]) / box_std_.data()[column];
     }
+  }
   return result;
 }
 

@@ -31,12 +31,19 @@ struct FasterRcnnOptions {
 /// The 4-step scheme is in detection/training/alternating.h.
 class FasterRcnn : public Detector {
  public:
+  /// Throws std::invalid_argument for no backbone, for a pyramid (both parts share one map), and for
+  /// options that RegionProposalNetwork or FastRcnn refuse.
   FasterRcnn(std::shared_ptr<Backbone> backbone, FasterRcnnOptions options);
 
+  /// The sum of what `part` teaches: "objectness" and "rpn box", "class" and "box". Positives and
+  /// negatives are counted of regions, or of anchors when only those learn. Proposals of the batch
+  /// itself are not looked at. Throws as RegionProposalNetwork::loss() and
+  /// FastRcnn::loss_of_regions().
   DetectorLoss loss(const Batch& batch, Random& random) override;
   std::vector<Detections> detect(const Batch& batch) override;
 
-  /// The RPN's proposals alone, [P, 4] for each image.
+  /// The RPN's proposals alone, [P, 4] in pixels of the batch's images for each; how many depends on
+  /// train() and eval() (RegionProposalNetwork::proposals()), or is given.
   std::vector<Tensor> propose(const Batch& batch);
   std::vector<Tensor> propose(const Batch& batch, std::int64_t before_nms, std::int64_t count);
 

@@ -3,9 +3,8 @@
 #include <utility>
 
 #include "core/check.h"
-#include "layers/dropout.h"
+#include "detection/models/fc_layers.h"
 #include "layers/flatten.h"
-#include "layers/init.h"
 #include "layers/linear.h"
 
 namespace boxgrad::detection {
@@ -20,21 +19,11 @@ FcClassifier::FcClassifier(std::shared_ptr<Backbone> backbone, std::int64_t map_
         options.num_classes);
   std::int64_t width = map_h * map_w * backbone->channels().back();
   backbone_ = add_module("backbone", std::move(backbone));
-  int number = 6;  // as in AlexNet and VGG16
-  for (const std::int64_t out : options.hidden) {
-    const auto layer =
-        std::make_shared<nn::Linear>(width, out, nn::LinearOptions{.activation = Activation::relu});
-    nn::init::kaiming_normal(layer->weight);
-    nn::init::constant(layer->bias, 0);
-    layers_.push_back(add_module(concat("fc", number), layer));
-    if (options.dropout > 0)
-      layers_.push_back(
-          add_module(concat("drop", number), std::make_shared<nn::Dropout>(options.dropout)));
-    width = out;
-    ++number;
-  }
-  layers_.push_back(
-      add_module(concat("fc", number), std::make_shared<nn::Linear>(width, options.num_classes)));
+  for (const auto& [name, layer] : fc_layers(width, options.hidden, options.dropout))
+    layers_.push_back(add_module(name, layer));
+  if (!options.hidden.empty()) width = options.hidden.back();
+  layers_.push_back(add_module(concat("fc", 6 + options.hidden.size()),
+                               std::make_shared<nn::Linear>(width, options.num_classes)));
 }
 
 Tensor FcClassifier::forward(const Tensor& images) {

@@ -33,8 +33,7 @@ struct FcClassifierOptions {
 /// A Fast R-CNN takes everything from it but fc8, RoI pooling being in the place of pool5 (section
 /// 2.2):
 ///
-///   detector.load_partial(classifier.state_dict());         // backbone.*
-///   detector.head().load_partial(classifier.state_dict());  // fc6, fc7
+///   detector.load_classifier(classifier.state_dict());   // backbone, fc6, fc7
 class FcClassifier : public nn::Module {
  public:
   /// Throws std::invalid_argument for no backbone, and for sizes below 1.

@@ -2,12 +2,11 @@
 
 #include <cmath>
 #include <memory>
-#include <string>
 
 #include "core/autograd.h"
 #include "core/check.h"
 #include "core/ops.h"
-#include "layers/dropout.h"
+#include "detection/models/fc_layers.h"
 #include "layers/init.h"
 #include "layers/linear.h"
 #include "layers/losses.h"
@@ -18,22 +17,11 @@ RegionHead::RegionHead(std::int64_t in_features, std::int64_t num_classes,
                        const RegionHeadOptions& options) {
   check(in_features >= 1 && num_classes >= 1, "RegionHead: needs features and classes, got ",
         in_features, " and ", num_classes);
-  std::int64_t width = in_features;
-  int number = 6;  // as in AlexNet and VGG16, whose layers these were
-  for (const std::int64_t out : options.hidden) {
-    const auto layer =
-        std::make_shared<nn::Linear>(width, out, nn::LinearOptions{.activation = Activation::relu});
-    nn::init::kaiming_normal(layer->weight);
-    nn::init::constant(layer->bias, 0);
-    hidden_.push_back(add_module(concat("fc", number), layer));
-    if (options.dropout > 0)
-      dropouts_.push_back(
-          add_module(concat("drop", number), std::make_shared<nn::Dropout>(options.dropout)));
-    width = out;
-    ++number;
-  }
+  for (const auto& [name, layer] : fc_layers(in_features, options.hidden, options.dropout))
+    hidden_.push_back(add_module(name, layer));
+  hidden_width_ = options.hidden.empty() ? in_features : options.hidden.back();
   const auto sibling = [&](const char* name, std::int64_t out, double std) {
-    const auto layer = std::make_shared<nn::Linear>(width, out);
+    const auto layer = std::make_shared<nn::Linear>(hidden_width_, out);
     nn::init::gaussian(layer->weight, std);
     nn::init::constant(layer->bias, 0);
     return add_module(name, layer);
@@ -41,7 +29,6 @@ RegionHead::RegionHead(std::int64_t in_features, std::int64_t num_classes,
   cls_score_ = sibling("cls_score", 1 + num_classes, options.class_std);
   if (options.boxes) bbox_pred_ = sibling("bbox_pred", 4 * (1 + num_classes), options.box_std);
   has_boxes_ = options.boxes;
-  hidden_width_ = width;
 }
 
 Tensor RegionHead::hidden(const Tensor& features) const {
@@ -49,10 +36,7 @@ Tensor RegionHead::hidden(const Tensor& features) const {
   std::int64_t width = 1;
   for (int axis = 1; axis < features.rank(); ++axis) width *= features.size(axis);
   Tensor x = reshape(features, {regions, width});
-  for (std::size_t i = 0; i < hidden_.size(); ++i) {
-    x = hidden_[i](x);
-    if (!dropouts_.empty()) x = dropouts_[i](x);
-  }
+  for (const nn::Child& layer : hidden_) x = layer(x);
   return x;
 }
 
@@ -67,14 +51,14 @@ RegionHead::Output RegionHead::classify(const Tensor& hidden) const {
 
 namespace {
 
-/// The four offsets of each region's own class, of the regions that have one: rows of
+/// The four offsets of each region's own class, of the regions whose box counts: rows of
 /// [R (1 + K), 4], and the regions themselves.
 struct Own {
   std::vector<std::int64_t> rows, regions;
 };
 
 Own own_offsets(const RegionHead::Output& output, const std::vector<std::int64_t>& labels,
-                const Tensor& targets) {
+                const Tensor& targets, double lambda) {
   const std::int64_t regions = output.logits.size(0), classes = output.logits.size(1);
   check(static_cast<std::int64_t>(labels.size()) == regions && targets.shape() == Shape{regions, 4},
         "multi_task_loss: expected ", regions, " labels and targets [", regions, ", 4], got ",
@@ -84,10 +68,15 @@ Own own_offsets(const RegionHead::Output& output, const std::vector<std::int64_t
     const std::int64_t label = labels[static_cast<std::size_t>(r)];
     check(label >= 0 && label < classes, "multi_task_loss: label ", label, " of region ", r,
           " is not one of 0 to ", classes - 1);
-    if (label == 0) continue;
+    if (label == 0 || lambda == 0) continue;
     own.rows.push_back(r * classes + label);
     own.regions.push_back(r);
   }
+  if (own.rows.empty()) return own;
+  check(output.offsets.defined(), "multi_task_loss: the head says no boxes (RegionHeadOptions)");
+  check(output.offsets.shape() == Shape{regions, classes, 4},
+        "multi_task_loss: offsets must have shape ", Shape{regions, classes, 4}, ", got ",
+        output.offsets.shape());
   return own;
 }
 
@@ -96,11 +85,11 @@ Own own_offsets(const RegionHead::Output& output, const std::vector<std::int64_t
 RegionLoss multi_task_loss(const RegionHead::Output& output,
                            const std::vector<std::int64_t>& labels, const Tensor& targets,
                            double lambda) {
-  const Own own = own_offsets(output, labels, targets);
+  const Own own = own_offsets(output, labels, targets, lambda);
   const std::int64_t regions = output.logits.size(0);
   if (regions == 0) return {Tensor({1}), Tensor({1})};
   RegionLoss loss{cross_entropy(output.logits, labels), Tensor({1})};
-  if (!own.rows.empty() && lambda != 0)
+  if (!own.rows.empty())
     loss.boxes =
         smooth_l1_loss(index_select(reshape(output.offsets, {-1, 4}), 0, own.rows),
                        index_select(targets, 0, own.regions), 1, {.reduction = Reduction::sum}) *
@@ -112,9 +101,9 @@ std::vector<Scalar> multi_task_losses(const RegionHead::Output& output,
                                       const std::vector<std::int64_t>& labels,
                                       const Tensor& targets, double lambda) {
   const NoGradGuard guard;
-  const Own own = own_offsets(output, labels, targets);
+  const Own own = own_offsets(output, labels, targets, lambda);
   std::vector<Scalar> losses = cross_entropy_values(output.logits, labels);
-  if (own.rows.empty() || lambda == 0) return losses;
+  if (own.rows.empty()) return losses;
   const Tensor boxes =
       smooth_l1_loss(index_select(reshape(output.offsets, {-1, 4}), 0, own.rows),
                      index_select(targets, 0, own.regions), 1, {.reduction = Reduction::none});

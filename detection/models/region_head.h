@@ -25,21 +25,26 @@ struct RegionHeadOptions {
 /// is no bbox_pred.
 class RegionHead : public nn::Module {
  public:
+  /// in_features  numbers of a pooled region, pool * pool * C; num_classes (K) is without background
+  /// throws       std::invalid_argument for sizes < 1, a dropout outside [0, 1), and deviations < 0
   RegionHead(std::int64_t in_features, std::int64_t num_classes, const RegionHeadOptions& options);
 
   struct Output {
     Tensor logits;   ///< [R, 1 + K]
     Tensor offsets;  ///< [R, 1 + K, 4]; none without `boxes`
   };
-  /// What the last hidden layer says, [R, D]: SVMs are fitted to it.
+  /// What the last hidden layer says, [R, D] with D = hidden_width(): SVMs are fitted to it.
+  /// features [R, ...] are flattened here. Throws std::invalid_argument unless a region has
+  /// in_features numbers.
   Tensor hidden(const Tensor& features) const;
+  /// What the sibling layers say of hidden(): [R, D].
   Output classify(const Tensor& hidden) const;
-  /// Both: features [R, ...], flattened here.
+  /// Both.
   Output operator()(const Tensor& features) const { return classify(hidden(features)); }
   std::int64_t hidden_width() const { return hidden_width_; }
 
  private:
-  std::vector<nn::Child> hidden_, dropouts_;
+  std::vector<nn::Child> hidden_;  ///< fc_layers()
   std::int64_t hidden_width_ = 0;
   bool has_boxes_ = true;
   nn::Child cls_score_, bbox_pred_;
@@ -51,11 +56,17 @@ class RegionHead : public nn::Module {
 ///   L = (1 / R) sum over regions of  -ln softmax(logits)_u
 ///                                    + lambda [u >= 1] sum smooth_L1(t^u - v)
 ///
-/// Both parts are divided by all R regions, not by the positive ones, as in the code.
+/// Both parts are divided by all R regions, not by the positive ones, as in the code. Without
+/// regions they are 0.
 ///
-/// offsets  [R, 1 + K, 4]: those of class u count
+/// logits   [R, 1 + K]
+/// offsets  [R, 1 + K, 4]: those of class u count; not read, and may be missing, where no region has
+///          an object or lambda is 0
 /// labels   [R], 0..K
-/// targets  [R, 4], normalised as the network should say them; rows of background are not read
+/// targets  [R, 4], normalised as the network should say them; constants, and rows of background
+///          are not read
+/// lambda   weight of the box loss
+/// throws   std::invalid_argument for other shapes, and for a label outside 0..K
 struct RegionLoss {
   Tensor classification, boxes;  ///< [1] each; boxes already times lambda
 };
@@ -63,7 +74,8 @@ RegionLoss multi_task_loss(const RegionHead::Output& output,
                            const std::vector<std::int64_t>& labels, const Tensor& targets,
                            double lambda = 1);
 
-/// The same for each region by itself, without a graph: what OHEM ranks by. [R]
+/// The same for each region by itself, not divided by R and without a graph: what OHEM ranks by.
+/// [R]. Throws as multi_task_loss().
 std::vector<Scalar> multi_task_losses(const RegionHead::Output& output,
                                       const std::vector<std::int64_t>& labels,
                                       const Tensor& targets, double lambda = 1);

@@ -129,7 +129,12 @@ std::vector<Tensor> RegionProposalNetwork::proposals(const Output& output,
                                                      std::int64_t before_nms,
                                                      std::int64_t count) const {
   const NoGradGuard guard;
-  const std::int64_t num_anchors = output.anchors.size(0);
+  const std::int64_t n = output.logits.size(0), num_anchors = output.anchors.size(0);
+  check(static_cast<std::int64_t>(infos.size()) == n, "RegionProposalNetwork: expected ", n,
+        " infos, got ", infos.size());
+  check(before_nms >= 1 && count >= 1,
+        "RegionProposalNetwork: before_nms and count must be >= 1, got ", before_nms, " and ",
+        count);
   std::vector<Tensor> result(infos.size());
   parallel_for(static_cast<std::int64_t>(infos.size()), 1, [&](std::int64_t image, std::int64_t) {
     const NoGradGuard here_too;

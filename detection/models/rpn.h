@@ -43,10 +43,13 @@ struct RpnOptions {
 ///
 ///   L = (1 / S) sum over the S sampled anchors of  BCE(logit, p*) + lambda p* smooth_L1(t - t*)
 ///
-/// smooth L1 with beta = 1/9, as in the published code. Ren, He, Girshick, Sun, "Faster R-CNN:
-/// towards real-time object detection with region proposal networks", NIPS 2015, section 3.1.
+/// smooth L1 with beta = 1/9, as in the published code. Below, A counts the anchors of the whole
+/// map: those of a cell times H W. Ren, He, Girshick, Sun, "Faster R-CNN: towards real-time object
+/// detection with region proposal networks", NIPS 2015, section 3.1.
 class RegionProposalNetwork : public nn::Module {
  public:
+  /// Throws std::invalid_argument for channels < 1, and for anchors or a matcher that their classes
+  /// refuse.
   RegionProposalNetwork(std::int64_t in_channels, RpnOptions options);
 
   struct Output {
@@ -54,21 +57,36 @@ class RegionProposalNetwork : public nn::Module {
     Tensor offsets;  ///< [N, A, 4]
     Tensor anchors;  ///< [A, 4], all of the map
   };
+  /// map [N, H, W, in_channels], one cell for each anchors.stride_px of the image. Throws
+  /// std::invalid_argument for another shape.
   Output operator()(const Tensor& map);
 
   struct Loss {
     Tensor objectness, boxes;  ///< [1] each; boxes already times lambda
     std::int64_t positives = 0, negatives = 0;
   };
+  /// Matches and samples anchors image by image, then the two sums over the anchors sampled in the
+  /// whole batch. Without truths all anchors are background; 0 when none may learn.
+  ///
+  /// targets  N, boxes [G, 4] in pixels of the batch's images; anchors of a difficult truth are
+  ///          asked nothing
+  /// infos    N: an image ends at its own width and height, not at the batch's
+  /// random   one number is drawn, from which each image has a stream of its own
+  /// throws   std::invalid_argument for another number of targets or infos
   Loss loss(const Output& output, const std::vector<Target>& targets,
             const std::vector<BatchImage>& infos, Random& random);
 
   /// Proposals of each image, [P, 4], best first: the best before_nms anchors decoded, clipped to
   /// the image, small ones dropped, suppressed at nms_iou, the best of what is left. (torchvision's
   /// order; py-faster-rcnn drops small ones first.) Constants: gradients end here, as in the
-  /// paper's approximate joint training (section 3.2).
+  /// paper's approximate joint training (section 3.2). How many is train_before_nms and
+  /// train_proposals in training, test_before_nms and test_proposals in eval().
+  ///
+  /// infos    N
+  /// returns  N tensors [P, 4] in pixels of the batch's images; P may be 0
+  /// throws   std::invalid_argument for another number of infos and for numbers < 1
   std::vector<Tensor> proposals(const Output& output, const std::vector<BatchImage>& infos) const;
-  /// The same with a number of one's own, for curves of recall.
+  /// The same with numbers of one's own, for curves of recall.
   std::vector<Tensor> proposals(const Output& output, const std::vector<BatchImage>& infos,
                                 std::int64_t before_nms, std::int64_t count) const;
 

@@ -56,14 +56,20 @@ AlternatingResult train_alternating(const std::function<std::shared_ptr<Backbone
     return WithProposals(dataset, result.steps[k].proposals);
   };
 
+  const auto new_network = [&] {
+    const auto network = std::make_shared<FasterRcnn>(start(), options.model);
+    if (options.on_new_network) options.on_new_network(*network);
+    return network;
+  };
+
   {
-    FasterRcnn first(start(), options.model);
-    first.part = FasterRcnnPart::proposals;
-    run(0, "RPN", first, first, dataset);
-    propose(0, first);
+    const auto first = new_network();
+    first->part = FasterRcnnPart::proposals;
+    run(0, "RPN", *first, *first, dataset);
+    propose(0, *first);
   }
 
-  result.model = std::make_shared<FasterRcnn>(start(), options.model);
+  result.model = new_network();
   FasterRcnn& model = *result.model;
   FastRcnn& detector = model.fast_rcnn();
   const WithProposals unshared(dataset, result.steps[0].proposals);

@@ -21,6 +21,13 @@ struct AlternatingOptions {
   TrainerOptions training = {};
   std::array<std::int64_t, 4> iterations{80000, 40000, 80000, 40000};
   std::array<std::int64_t, 4> images{1, 2, 1, 2};  ///< at a time, instead of training.batch_size
+  /// Called with each new network before it learns, step 1's and step 2's. The published scheme
+  /// takes the classifier's fc6 and fc7 in step 2, which `start` alone cannot give:
+  ///
+  ///   [&](FasterRcnn& network) { network.fast_rcnn().load_classifier(imagenet.state_dict()); }
+  ///
+  /// Nothing is called if empty: the head is random.
+  std::function<void(FasterRcnn& network)> on_new_network = {};
 };
 
 /// What one of the four steps did.
@@ -51,7 +58,8 @@ struct AlternatingResult {
 /// mirror them. Step 3 begins with new RPN layers, as the published model files do. Box targets are
 /// normalised by the statistics of step 2's regions.
 ///
-/// start    makes a new copy of the starting network; called for steps 1 and 2
+/// start    makes a new copy of the starting network's convolutions; called for steps 1 and 2. What
+///          else that network has for Fast R-CNN's head comes by options.on_new_network
 /// throws   std::invalid_argument for options that do not fit; what train() throws
 ///
 /// Ren, He, Girshick, Sun, "Faster R-CNN", NIPS 2015, section 3.2, "4-step alternating training".

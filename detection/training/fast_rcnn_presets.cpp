@@ -1,6 +1,6 @@
 #include "detection/training/fast_rcnn_presets.h"
 
-#include <cmath>
+#include <utility>
 
 #include "core/check.h"
 #include "detection/data/with_mirrored.h"
@@ -58,7 +58,6 @@ FastRcnnPreset fast_rcnn_preset(const std::string& name, std::int64_t num_classe
   p.mirrored_copies = false;
   p.flip_probability = 0.5;
   p.iterations = 3000;
-  p.drop_at = 2250;
   p.warm_up = 0.05;
   p.clip_norm = 10;
   p.sgd.rate = 0.01;
@@ -90,14 +89,11 @@ std::shared_ptr<FastRcnn> make_fast_rcnn(const FastRcnnPreset& preset) {
 
 Preparation FastRcnnPreset::preparation() const {
   Preparation result;
-  if (shorter_px > 0)
+  if (shorter_px > 0 && !model.pyramid)
     result.resize = [shorter = shorter_px, longer = longer_px](Sample sample, Random&) {
       return resize_shorter_side(sample, shorter, longer);
     };
-  if (subtract_mean) {  // ImageNet's mean colour, as the published weights expect it; here RGB
-    result.batch.mean = {122.7717 / 255, 115.9465 / 255, 102.9801 / 255};
-    result.batch.std = {1. / 255, 1. / 255, 1. / 255};
-  }
+  if (subtract_mean) result.batch = imagenet_bytes();
   return result;
 }
 
@@ -107,32 +103,32 @@ std::shared_ptr<const Dataset> FastRcnnPreset::training_set(const Dataset& datas
 }
 
 Transform FastRcnnPreset::augmentation() const {
-  if (flip_probability <= 0) return {};
-  return [probability = flip_probability](Sample sample, Random& random) {
-    return random.bernoulli(probability) ? flip_horizontal(sample) : sample;
-  };
+  std::vector<Transform> steps;
+  if (flip_probability > 0) steps.push_back(random_horizontal_flip(flip_probability));
+  if (model.pyramid) steps.push_back(random_scale(*model.pyramid));
+  return steps.empty() ? Transform() : chain(std::move(steps));
 }
 
-nn::Schedule FastRcnnPreset::schedule() const {
-  const nn::Schedule drop = nn::multistep({drop_at}, 0.1);
-  if (warm_up <= 0) return drop;
-  const auto rising = static_cast<std::int64_t>(std::floor(warm_up * double(iterations))) + 1;
-  return nn::warm_up(rising, 0.1) * drop;
+nn::Schedule FastRcnnPreset::schedule(std::int64_t steps) const {
+  return nn::warm_up_multistep(steps, warm_up, drops);
 }
 
 TrainerOptions FastRcnnPreset::training() const {
   return {.iterations = iterations,
           .batch_size = images,
-          .schedule = [s = schedule()](std::int64_t) { return s; },
+          .schedule = [preset = *this](std::int64_t steps) { return preset.schedule(steps); },
           .clip_norm = clip_norm};
 }
 
 PresetSettings FastRcnnPreset::settings() const {
-  const auto numbers = [](const std::vector<std::int64_t>& values) {
+  const auto numbers = [](const auto& values) {
     std::string text;
-    for (const std::int64_t v : values) text += concat(text.empty() ? "" : ", ", v);
+    for (const auto& v : values) text += concat(text.empty() ? "" : ", ", v);
     return text;
   };
+  std::vector<std::int64_t> drop_steps;
+  for (const double share : drops)
+    drop_steps.push_back(static_cast<std::int64_t>(share * double(iterations)));
   std::string ranks, groups;
   for (const nn::CompressOptions& c : compression)
     ranks += concat(ranks.empty() ? "" : ", ", c.layers, " to ", c.t);
@@ -157,13 +153,16 @@ PresetSettings FastRcnnPreset::settings() const {
       {"object from IoU", concat(m.regions.positive)},
       {"background IoU", concat(m.regions.negative_low, " to ", m.regions.negative_high)},
       {"sides of an image in px",
-       shorter_px > 0 ? concat(shorter_px, ", at most ", longer_px) : std::string("as they are")},
+       m.pyramid        ? concat(numbers(m.pyramid->sides_px), ", at most ", m.pyramid->longest_px)
+       : shorter_px > 0 ? concat(shorter_px, ", at most ", longer_px)
+                        : std::string("as they are")},
+      {"side of a region at its scale", m.pyramid ? concat(m.pyramid->region_px) : "any"},
       {"input", subtract_mean ? "0 to 255 less the mean" : "0 to 1"},
       {"mirrored", mirrored_copies ? std::string("each image, too")
                                    : concat("with probability ", flip_probability)},
       {"iterations", concat(iterations)},
       {"rate", concat(sgd.rate)},
-      {"rate / 10 after", concat(drop_at)},
+      {"rate / 10 after", numbers(drop_steps)},
       {"warm-up", concat(warm_up)},
       {"momentum", concat(sgd.momentum)},
       {"velocity", sgd.velocity == nn::Velocity::caffe ? "Caffe's" : "PyTorch's"},

@@ -19,7 +19,7 @@ namespace boxgrad::detection {
 ///
 ///   const FastRcnnPreset preset = fast_rcnn_preset("L", 20);
 ///   const auto model = make_fast_rcnn(preset);
-///   model->load_partial(imagenet.state_dict());              // detection/models/fc_classifier.h
+///   model->load_classifier(imagenet.state_dict());           // detection/models/fc_classifier.h
 ///   const auto images = preset.training_set(dataset);        // with their mirror images
 ///   model->set_target_statistics(dataset_target_statistics(*images, preset.model.regions));
 ///   nn::SGD sgd(*model, preset.sgd);
@@ -32,27 +32,34 @@ struct FastRcnnPreset {
   std::string frozen_through;  ///< the last layer that stays as ImageNet taught it
   FastRcnnOptions model = {};
 
-  int shorter_px = 600, longer_px = 1000;  ///< of images; 0: as they are
+  int shorter_px = 600, longer_px = 1000;  ///< of images without model.pyramid; 0: as they are
   bool subtract_mean = true;               ///< inputs are bytes less ImageNet's mean, else 0 to 1
   bool mirrored_copies = true;  ///< training_set() holds each image twice, as the code does
   double flip_probability = 0;  ///< or: augmentation() mirrors an image so often
 
-  std::int64_t images = 2;          ///< N of a step; model.sampling.size are R / N
-  std::int64_t iterations = 40000;  ///< of all, and those
-  std::int64_t drop_at = 30000;     ///< after which the rate is divided by 10
-  double warm_up = 0;  ///< share of the iterations in which the rate rises to its value
+  std::int64_t images = 2;  ///< N of a step; model.sampling.size are R / N
+  std::int64_t iterations = 40000;
+  std::vector<double> drops = {0.75};  ///< shares of the iterations after which the rate / 10
+  double warm_up = 0;                  ///< share in which the rate rises to its value
   double clip_norm = 0;
   nn::SGDOptions sgd = {};
 
   std::vector<nn::CompressOptions> compression = {};  ///< section 3.1, after training
 
+  /// With model.pyramid images stay as they are: it brings them to their sizes, at random in training
+  /// (augmentation()) and region by region in the test (FastRcnn::detect). A size that the
+  /// preparation gave them would come last and undo the pyramid's.
   Preparation preparation() const;
   /// What training visits: the dataset with mirrored copies behind it (WithMirrored), or as it is.
   /// It must not outlive the dataset.
   std::shared_ptr<const Dataset> training_set(const Dataset& dataset) const;
-  Transform augmentation() const;  ///< empty without random flips
-  nn::Schedule schedule() const;
-  TrainerOptions training() const;  ///< batch size, iterations, schedule, clipping
+  /// Random flips, and one of model.pyramid's sizes at random; empty without either.
+  Transform augmentation() const;
+  /// Of a training of so many steps: the same shares of it as of `iterations`.
+  nn::Schedule schedule(std::int64_t steps) const;
+  /// Batch size, iterations, schedule, clipping. Other iterations, or minutes, in what it returns
+  /// shorten or stretch the schedule.
+  TrainerOptions training() const;
 
   /// Every setting by name, as text.
   PresetSettings settings() const;

@@ -18,7 +18,7 @@ FasterRcnnPreset faster_rcnn_preset(const std::string& name, std::int64_t num_cl
     p.detector.model.sampling.size = 128;
     p.detector.sgd.groups[0].decay = 1;  // the published prototxts say nothing else of biases
     p.detector.iterations = 70000;
-    p.detector.drop_at = 50000;
+    p.detector.drops = {5. / 7};  // 50,000 steps
     p.detector.compression = {};
     p.rpn.anchors = {ratio_box_sizes({128, 256, 512}, {0.5, 1, 2}), 16};
     p.rpn.train_before_nms = 12000, p.rpn.train_proposals = 2000;
@@ -27,7 +27,6 @@ FasterRcnnPreset faster_rcnn_preset(const std::string& name, std::int64_t num_cl
     return p;
   }
   p.detector.iterations = 1500;
-  p.detector.drop_at = 1125;
   p.four_steps = {750, 1050, 600, 600};
   p.four_step_images = {2, 2, 2, 2};
   p.rpn.anchors = {ratio_box_sizes({20, 32, 48}, {0.5, 1, 2}), 8};
@@ -49,17 +48,14 @@ FasterRcnnOptions FasterRcnnPreset::model() const {
 }
 
 AlternatingOptions FasterRcnnPreset::alternating() const {
+  FastRcnnPreset step = detector;
+  step.drops = {0.75};
   AlternatingOptions options{.model = model(),
-                             .sgd = detector.sgd,
-                             .training = detector.training(),
+                             .sgd = step.sgd,
+                             .training = step.training(),
                              .iterations = four_steps,
                              .images = four_step_images};
   options.model.fast_rcnn.sampling.size = four_step_regions;
-  options.training.schedule = [step = detector](std::int64_t n) mutable {
-    step.iterations = n;
-    step.drop_at = n * 3 / 4;
-    return step.schedule();
-  };
   return options;
 }
 

@@ -15,12 +15,16 @@ namespace boxgrad::detection {
 ///
 ///   const FasterRcnnPreset preset = faster_rcnn_preset("L", 20);
 ///   const auto model = make_faster_rcnn(preset);
+///   model->fast_rcnn().load_classifier(imagenet.state_dict());       // models/fc_classifier.h
 ///   nn::SGD sgd(*model, preset.detector.sgd);
 ///   const auto images = preset.detector.training_set(dataset);       // with their mirror images
 ///   train(*model, sgd, *images, preset.detector.augmentation(), preset.detector.preparation(),
 ///         preset.detector.training());                               // joint
 ///   train_alternating(start, *images, preset.detector.augmentation(),
 ///                     preset.detector.preparation(), preset.alternating());   // or in four steps
+///
+/// In the four steps fc6 and fc7 come by AlternatingOptions::on_new_network; without it they begin
+/// random, which is not the published training.
 struct FasterRcnnPreset {
   std::string name;
   RpnOptions rpn = {};

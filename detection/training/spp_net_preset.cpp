@@ -34,10 +34,7 @@ SppNetPreset spp_net_preset(const std::string& name, std::int64_t num_classes) {
 
 Preparation SppNetPreset::preparation() const {
   Preparation result;  // images as they are: the pyramid brings them to their sizes
-  if (subtract_mean) {
-    result.batch.mean = {122.7717 / 255, 115.9465 / 255, 102.9801 / 255};
-    result.batch.std = {1. / 255, 1. / 255, 1. / 255};
-  }
+  if (subtract_mean) result.batch = imagenet_bytes();
   return result;
 }
 

@@ -57,17 +57,6 @@ std::vector<LabelledRegions> store_maps(MapStore& maps, SppNet& model, const Dat
   return regions;
 }
 
-nn::Schedule schedule_of(const SppNetTraining& training) {
-  const auto steps = [&](double share) {
-    return static_cast<std::int64_t>(share * double(training.iterations));
-  };
-  std::vector<std::int64_t> milestones;
-  for (const double share : training.drops) milestones.push_back(steps(share));
-  nn::Schedule schedule = nn::multistep(milestones, 0.1);
-  if (training.warm_up > 0) schedule = nn::warm_up(steps(training.warm_up) + 1, 0.1) * schedule;
-  return schedule;
-}
-
 /// What one step learns from.
 struct PooledRegions {
   Tensor pooled;
@@ -102,7 +91,8 @@ std::vector<double> fine_tune(SppNet& model, const MapStore& maps,
                               const std::vector<LabelledRegions>& regions,
                               const SppNetTraining& training) {
   nn::SGD sgd(model.head(), training.sgd);
-  const nn::Schedule schedule = schedule_of(training);
+  const nn::Schedule schedule =
+      nn::warm_up_multistep(training.iterations, training.warm_up, training.drops);
   Shuffled order(std::ssize(regions), training.seed);
   std::vector<std::int64_t> images(
       std::min(static_cast<std::size_t>(training.images), regions.size()));

@@ -101,7 +101,7 @@ void time_steps(FastRcnn& model, const FastRcnnPreset& preset, int steps, Random
     ms[1] = 1e3 * watch.lap();
     loss.total.backward();
     ms[2] = 1e3 * watch.lap();
-    sgd.step(preset.schedule()(step));
+    sgd.step(preset.schedule(preset.iterations)(step));
     ms[3] = 1e3 * watch.lap();
     learned = loss.positives + loss.negatives;
     last_loss = static_cast<double>(loss.total.item());

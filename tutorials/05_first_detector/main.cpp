@@ -140,9 +140,7 @@ int main(int argc, char** argv) {
             concat("{\"data\": \"", settings.data, "\", \"sampling\": \"", settings.sampling,
                    "\", \"box_loss\": \"", settings.box_loss, "\", \"batch\": ", settings.batch,
                    ", \"rate\": ", settings.rate, ", \"seed\": ", program.seed(), "}")};
-    const Transform flips = [](Sample sample, Random& random) {
-      return random.bernoulli(0.5) ? flip_horizontal(sample) : sample;
-    };
+    const Transform flips = random_horizontal_flip();
     RunResult result;
     result.training =
         train(*model, optimizer, *task.train, settings.data.empty() ? Transform() : flips,

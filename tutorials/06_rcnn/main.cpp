@@ -166,9 +166,7 @@ int main(int argc, char** argv) {
     const auto schedule = [](std::int64_t n) {
       return nn::warm_up(n / 20 + 1, 0.1) * nn::multistep({n * 3 / 4}, 0.1);
     };
-    const Transform flips = [](Sample sample, Random& draw) {
-      return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
-    };
+    const Transform flips = random_horizontal_flip();
     RunResult result;
     const std::string stage =
         concat(settings.iterations, " steps, seed ", program.seed(), ", windows by ", settings.mode,

@@ -79,7 +79,6 @@ int main(int argc, char** argv) {
     if (settings.freeze != "none") backbone->freeze_through(settings.freeze);
     FastRcnnPreset preset = fast_rcnn_preset("narrow", task.num_classes());
     preset.iterations = settings.iterations;
-    preset.drop_at = settings.iterations * 3 / 4;
     preset.sgd.rate = settings.rate;
     FastRcnnOptions& options = preset.model;
     options.lambda = settings.lambda;

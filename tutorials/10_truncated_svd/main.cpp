@@ -92,7 +92,6 @@ Series detector_curve(const Program& program) {
       program.quick() ? detection::RegionTaskOptions::quick() : detection::RegionTaskOptions{});
   detection::FastRcnnPreset preset = detection::fast_rcnn_preset("narrow", task.num_classes());
   preset.iterations = program.quick() ? 4 : 1500;
-  preset.drop_at = preset.iterations * 3 / 4;
   const auto detector = [&] {
     const auto backbone = task.backbone();
     backbone->freeze_through(preset.frozen_through);

@@ -77,7 +77,6 @@ int main(int argc, char** argv) {
       backbone->freeze_through("conv1_2");
       FastRcnnPreset preset = fast_rcnn_preset("narrow", task.num_classes());  // lesson 09's
       preset.iterations = iterations;
-      preset.drop_at = iterations * 3 / 4;
       preset.model.regions.negative_low = run.negative_low;
       preset.model.selection = run.selection;
       preset.model.ohem = run.ohem;

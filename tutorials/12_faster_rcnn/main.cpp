@@ -63,7 +63,6 @@ int main(int argc, char** argv) {
     FasterRcnnPreset preset = faster_rcnn_preset("narrow", task.num_classes());
     preset.rpn.matcher = {.positive = Scalar(positive), .negative = Scalar(negative)};
     preset.detector.iterations = iterations;
-    preset.detector.drop_at = iterations * 3 / 4;
     preset.four_steps = {iterations / 2, iterations * 7 / 10, iterations * 2 / 5,
                          iterations * 2 / 5};
     const FastRcnnPreset& detector = preset.detector;  // lesson 09's

@@ -94,8 +94,9 @@ void reproduce_fast_rcnn(Lab& lab) {
         model->options().lambda = 1;
         model->set_requires_grad(false);
         model->head().find("bbox_pred")->set_requires_grad(true);
-        const double seconds = lab.train_detector(*model, lab.task().train, seed,
-                                                  lab.options().steps, base.rate, random_flip());
+        const double seconds =
+            lab.train_detector(*model, lab.task().train, seed, lab.options().steps, base.rate,
+                               random_horizontal_flip());
         Result result = lab.measure(*model, lab.task().val);
         result.values["seconds"] = figures.value("seconds") + seconds;
         return result;

@@ -89,7 +89,6 @@ double Lab::train_detector(Detector& model, const Dataset& data, std::uint64_t s
                            const std::function<void(std::int64_t, const DetectorLoss&)>& on_step) {
   FastRcnnPreset preset = our_fast_rcnn(options_);
   preset.iterations = steps;
-  preset.drop_at = steps * 3 / 4;
   preset.sgd.rate = rate;
   nn::SGD sgd(model, preset.sgd);
   TrainerOptions training = preset.training();
@@ -212,7 +211,7 @@ void Lab::announce(const std::string& text) { std::cout << text << std::endl; }
 std::pair<std::shared_ptr<FastRcnn>, Result> Lab::trained_fast_rcnn(const std::string& name,
                                                                     const FastRecipe& recipe,
                                                                     std::uint64_t seed) {
-  Transform augmentation = recipe.flips ? random_flip() : Transform{};
+  Transform augmentation = recipe.flips ? random_horizontal_flip() : Transform{};
   if (recipe.five_scales) augmentation = chain({augmentation, random_scale(five_scales())});
   auto result = trained<FastRcnn>(
       name, common_settings() + ", " + recipe.describe(), seed,
@@ -249,7 +248,6 @@ std::vector<Result> Lab::fast_rcnn(const std::string& name, const FastRecipe& re
 FastRcnnPreset our_fast_rcnn(const LabOptions& options) {
   FastRcnnPreset preset = fast_rcnn_preset("narrow", kSceneClasses);
   preset.iterations = options.steps;
-  preset.drop_at = options.steps * 3 / 4;
   return preset;
 }
 
@@ -258,7 +256,6 @@ FasterRcnnPreset our_faster_rcnn(const LabOptions& options) {
   for (std::int64_t& steps : preset.four_steps)
     steps = std::max<std::int64_t>(1, steps * options.steps / preset.detector.iterations);
   preset.detector.iterations = options.steps;
-  preset.detector.drop_at = options.steps * 3 / 4;
   return preset;
 }
 
@@ -273,12 +270,6 @@ std::string preset_text(const PresetSettings& settings) {
   std::string text;
   for (const auto& [name, value] : settings) text += concat(", ", name, ": ", value);
   return text;
-}
-
-Transform random_flip() {
-  return [](Sample sample, Random& draw) {
-    return draw.bernoulli(0.5) ? flip_horizontal(sample) : sample;
-  };
 }
 
 ScalePyramid five_scales() { return ScalePyramid::five().resized(128. / 600); }

@@ -173,8 +173,6 @@ inline RegionClassifierOptions region_classifier_options() {
 /// ", name: value" of each setting, for what is kept on disk.
 std::string preset_text(const PresetSettings& settings);
 
-/// Left and right exchanged, half of the time.
-Transform random_flip();
 /// The published five sizes, for scenes of 128 px as for photos of 600.
 ScalePyramid five_scales();
 

@@ -73,7 +73,7 @@ double train_with_adam(Lab& lab, Detector& model, std::uint64_t seed, const Trai
                     {.pattern = "backbone[.].*body[.].*", .rate = trunk_rate},
                     {.pattern = ".*[.]bias", .decay = 0}};
   nn::AdamW optimizer(model, options);
-  return lab.seconds_to_train(model, optimizer, lab.task().train_scenes, random_flip(),
+  return lab.seconds_to_train(model, optimizer, lab.task().train_scenes, random_horizontal_flip(),
                               recipe.training());
 }
 
@@ -88,12 +88,12 @@ System one_stage(Lab& lab, const std::string& model, const std::string& title,
     return lab.trained<Model>(
         name, settings, seed, [&] { return make(lab, seed); },
         [&](Model& untrained) -> Result {
-          return {
-              {{"seconds", training.adam ? train_with_adam(lab, untrained, seed, training)
-                                         : lab.train_detector(untrained, lab.task().train_scenes,
-                                                              seed, training.steps, training.rate,
-                                                              random_flip(), training.images)}},
-              {}};
+          return {{{"seconds",
+                    training.adam ? train_with_adam(lab, untrained, seed, training)
+                                  : lab.train_detector(untrained, lab.task().train_scenes, seed,
+                                                       training.steps, training.rate,
+                                                       random_horizontal_flip(), training.images)}},
+                  {}};
         });
   };
   System system{name, equal ? title : title + ", twice the images",

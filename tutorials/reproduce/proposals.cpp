@@ -62,9 +62,10 @@ std::pair<std::shared_ptr<FasterRcnn>, Result> trained_faster_rcnn(Lab& lab,
   return lab.trained<FasterRcnn>(
       name, settings_of(lab, recipe), seed, [&] { return new_faster_rcnn(lab, recipe, seed); },
       [&](FasterRcnn& model) -> Result {
-        return {{{"seconds", lab.train_detector(model, lab.task().train_scenes, seed,
-                                                lab.options().steps, 0.01, random_flip())}},
-                {}};
+        return {
+            {{"seconds", lab.train_detector(model, lab.task().train_scenes, seed,
+                                            lab.options().steps, 0.01, random_horizontal_flip())}},
+            {}};
       });
 }
 
@@ -115,9 +116,9 @@ void reproduce_proposals(Lab& lab) {
                     AlternatingOptions options = preset.alternating();
                     options.training.seed = seed;
                     options.training.checkpoint_every = 0;
-                    const AlternatingResult trained =
-                        train_alternating([&] { return starting_backbone(lab); },
-                                          lab.task().train_scenes, random_flip(), {}, options);
+                    const AlternatingResult trained = train_alternating(
+                        [&] { return starting_backbone(lab); }, lab.task().train_scenes,
+                        random_horizontal_flip(), {}, options);
                     Result result = lab.measure(*trained.model, lab.task().val_scenes);
                     result.values["seconds"] = trained.seconds();
                     return result;

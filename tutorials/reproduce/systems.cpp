@@ -120,7 +120,7 @@ void reproduce_systems(Lab& lab) {
         [&](Rcnn& model) {
           const double seconds =
               lab.train_detector(model, lab.task().train, seed, rcnn_amount.steps, 0.01,
-                                 random_flip(), rcnn_amount.batch);
+                                 random_horizontal_flip(), rcnn_amount.batch);
           Result figures = fit_classifiers(lab, model, rcnn_amount);
           figures.values["fine_tuning"] = seconds;
           return figures;
