@@ -120,7 +120,7 @@ void reproduce_fast_rcnn(Lab& lab) {
       lab.milliseconds("scales", {lab.timed_fast_rcnn("fast_rcnn", base),
                                   lab.timed_fast_rcnn("fast_rcnn-five_scales", many_scales)});
   const std::vector<std::string> figures{"ap50", "ap50_any", "seconds"};
-  lab.table({"run", "AP50", "whatever the class", "s of training, all stages"},
+  lab.table({"run", "AP50", "whatever the class", concat(kSecondsHeader, ", all stages")},
             {row_of("Fast R-CNN", fast, figures), row_of("convolutions frozen", fc_only, figures),
              row_of("without flips", unflipped, figures),
              row_of("classes learned alone, no boxes", classes_alone, figures),

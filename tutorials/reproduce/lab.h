@@ -178,7 +178,9 @@ ScalePyramid five_scales();
 
 /// One figure of every seed.
 std::vector<double> values_of(const std::vector<Result>& runs, const std::string& name);
-/// Rows of a table: a name, then mean and spread of each figure.
+/// Seconds are those of one training: of the first a quiet machine can be made sure.
+inline constexpr const char* kSecondsHeader = "s of training, seed 0";
+/// Rows of a table: a name, then mean and spread of each figure, and the first one's "seconds".
 std::vector<std::string> row_of(const std::string& name, const std::vector<Result>& runs,
                                 const std::vector<std::string>& figures);
 

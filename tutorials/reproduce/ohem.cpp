@@ -72,7 +72,7 @@ void reproduce_ohem(Lab& lab) {
     loss[row.name] = values_of(losses, "loss");
     std::vector<std::string> cells = row_of(row.text, runs, {"ap50", "ap50_any"});
     cells.push_back(mean_and_spread(loss[row.name], 3));
-    cells.push_back(mean_and_spread(values_of(runs, "seconds"), 0));
+    cells.push_back(row_of("", runs, {"seconds"}).back());
     table.push_back(cells);
 
     // Background for each object over the training.
@@ -84,7 +84,7 @@ void reproduce_ohem(Lab& lab) {
     curves.push_back(
         {.name = row.text, .x = runs.front().curve("iteration"), .y = mean_curve(runs)});
   }
-  lab.table({"regions of a step", "AP50", "whatever the class", "mean loss", "s of training"},
+  lab.table({"regions of a step", "AP50", "whatever the class", "mean loss", kSecondsHeader},
             table);
   lab.paragraph(
       "Background regions for each object: among all that a step may choose from, and among those "

@@ -165,7 +165,7 @@ void reproduce_proposals(Lab& lab) {
       line_chart(series, {.x_label = "proposals", .y_label = "recall at IoU 0.5", .log_x = true}),
       "Recall over the number of proposals.");
   const std::vector<std::string> figures{"ap50", "ap50_any", "seconds"};
-  lab.table({"detector", "AP50", "whatever the class", "s of training"},
+  lab.table({"detector", "AP50", "whatever the class", kSecondsHeader},
             {row_of("Fast R-CNN on selective search", fast, figures),
              row_of("Faster R-CNN, joint", faster, figures),
              row_of(concat("Faster R-CNN, 4 steps of ", lengths), four_steps, figures),

@@ -211,7 +211,7 @@ void reproduce_systems(Lab& lab) {
     stages.back().push_back(mean_and_spread(values_of(system.runs, "ap50_softmax"), 3));
   }
   lab.table({"system", "optimizer", "steps x images", "images seen", "AP50", "whatever the class",
-             "s of training", "MB", "ms of proposals", "ms of detection"},
+             kSecondsHeader, "MB", "ms of proposals", "ms of detection"},
             rows);
   lab.paragraph(
       "The amounts of training are what fits into about a minute, and are not equal: \"images "
