@@ -230,8 +230,6 @@ TEST_CASE("RetinaNet learns, with either form of the loss", "[retinanet]") {
       sgd.step();
     }
     CHECK(last < 0.5 * first);
-    model->eval();
-    CHECK(model->detect(batch).size() == 4);
   }
 }
 
