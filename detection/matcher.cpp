@@ -135,6 +135,13 @@ void ignore_flagged(std::vector<std::int64_t>& truth, const std::vector<bool>& f
       g = kIgnored;
 }
 
+void check_truth_labels(const char* op, const std::vector<std::int64_t>& labels,
+                        std::int64_t num_classes) {
+  for (const std::int64_t label : labels)
+    check(label >= 1 && label <= num_classes, op, ": a truth's label must be 1 to ", num_classes,
+          " (num_classes), got ", label);
+}
+
 std::vector<std::int64_t> anchor_labels(const Matches& matches,
                                         const std::vector<std::int64_t>& truth_labels) {
   std::vector<std::int64_t> labels;

@@ -71,6 +71,11 @@ Matches ssd_match(const Tensor& iou, Scalar threshold = Scalar(0.5));
 /// flagged  [G], or empty, or shorter: truths beyond its end are not flagged
 void ignore_flagged(std::vector<std::int64_t>& truth, const std::vector<bool>& flagged);
 
+/// Throws std::invalid_argument, in the name of `op`, unless every truth has a label of 1 to
+/// num_classes. Background's 0 would make an anchor that is to say no class, yet a box.
+void check_truth_labels(const char* op, const std::vector<std::int64_t>& labels,
+                        std::int64_t num_classes);
+
 /// The class of every anchor for cross entropy: the matched truth's label, 0 for background, -1
 /// (the losses' ignore_index) for an ignored anchor. [A]
 std::vector<std::int64_t> anchor_labels(const Matches& matches,

@@ -328,6 +328,19 @@ TEST_CASE("RetinaNet::loss by hand: 1 / N over the whole batch, for both parts",
   }
 }
 
+TEST_CASE("Ssd and RetinaNet refuse a truth of no class that they have", "[ssd][retinanet][loss]") {
+  Random random(1);
+  for (const std::int64_t label : {-1, 0, 3}) {
+    Batch batch = two_images();
+    batch.targets[1].labels[1] = label;
+    const std::string told = concat(": a truth's label must be 1 to 2 (num_classes), got ", label);
+    CHECK_THROWS_WITH(four_anchor_ssd({})->loss(batch, random), "Ssd" + told);
+    for (const bool softmax : {false, true})
+      CHECK_THROWS_WITH(four_anchor_retinanet({.softmax = softmax})->loss(batch, random),
+                        "RetinaNet" + told);
+  }
+}
+
 TEST_CASE("Ssd::detect by hand", "[ssd]") {
   for (const BoxWeights& weights : {kBoxWeights, kUnitBoxWeights}) {
     INFO("weights " << weights[0]);

@@ -121,6 +121,9 @@ Selection RetinaNet::select(const Matches& matches, const std::vector<std::int64
 }
 
 DetectorLoss RetinaNet::loss(const Batch& batch, Random&) {
+  // A sigmoid has no column that a wrong label could miss: one_hot() would write beside its row.
+  for (const Target& target : batch.targets)
+    check_truth_labels("RetinaNet", target.labels, options_.num_classes);
   const Heads answers = heads(batch.images);
   const Tensor &logits = answers.logits, &offsets = answers.offsets, &anchors = answers.anchors;
   const std::int64_t n = batch.size(), num_anchors = anchors.size(0), width = columns();

@@ -116,6 +116,8 @@ AnchorAssignment Ssd::assign(const Target& target, std::span<const Scalar> losse
 }
 
 DetectorLoss Ssd::loss(const Batch& batch, Random& random) {
+  for (const Target& target : batch.targets)
+    check_truth_labels("Ssd", target.labels, options_.num_classes);
   const auto [logits, offsets, anchors] = heads(batch.images);
   const std::int64_t n = batch.size(), num_anchors = anchors.size(0);
   const std::int64_t classes = 1 + options_.num_classes;
