@@ -100,6 +100,8 @@ Tensor softmax_focal_loss(const Tensor& logits, const std::vector<std::int64_t>&
                    const Scalar *p = probabilities.data().data(), *g = dloss.data().data();
                    dx->accumulate([&](std::size_t i) {
                      const std::size_t r = i / static_cast<std::size_t>(classes);
+                     // Not 0 times p: where a logit is infinite, p is NaN.
+                     if (labels[r] < 0) return Scalar{0};
                      const auto l =
                          static_cast<std::int64_t>(i % static_cast<std::size_t>(classes));
                      return scale * g[none ? r : 0] * factors[r] *

@@ -1,6 +1,8 @@
 // layers/focal_loss.h. Golden values: torchvision.ops.sigmoid_focal_loss.
 #include <cmath>
+#include <limits>
 
+#include "core/ops.h"
 #include "layers/focal_loss.h"
 #include "tests/check_gradients.h"
 
@@ -113,6 +115,23 @@ TEST_CASE("softmax_focal_loss: no slope where 1 - p is 0", "[focal_loss]") {
   plain.requires_grad_();
   softmax_focal_loss(plain, {0}, {.gamma = 0}).backward();
   CHECK(double(plain.grad().to_vector()[1]) == Approx(.75 * std::exp(-20.)).epsilon(1e-4));
+}
+
+TEST_CASE("softmax_focal_loss: an ignored row has loss and gradient 0, whatever its logits",
+          "[focal_loss]") {
+  const Scalar infinite = std::numeric_limits<Scalar>::infinity();
+  for (const Reduction reduction : {Reduction::none, Reduction::sum, Reduction::mean}) {
+    Tensor logits({2, 2}, {infinite, 0, 0, 0});
+    logits.requires_grad_();
+    const Tensor loss = softmax_focal_loss(logits, {-1, 1}, {.reduction = reduction});
+    CHECK(double(sum(loss).item()) == Approx(.0433216988));
+    sum(loss).backward();
+    const std::vector<Scalar> slopes = logits.grad().to_vector();
+    CHECK(slopes[0] == 0);
+    CHECK(slopes[1] == 0);
+    CHECK(slopes[2] > 0);
+    CHECK(slopes[3] == -slopes[2]);
+  }
 }
 
 TEST_CASE("focal losses explain what does not fit", "[focal_loss][errors]") {
