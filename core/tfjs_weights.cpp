@@ -72,10 +72,13 @@ fs::path weights_file(const fs::path& folder, const nlohmann::json& json,
   const fs::path relative(name);
   if (relative.is_absolute() || std::ranges::find(relative, fs::path("..")) != relative.end())
     refuse("leads out of the manifest's folder");
-  std::error_code error;
-  const fs::path root = fs::weakly_canonical(folder, error);
-  const fs::path target = fs::weakly_canonical(folder / relative, error);
-  if (error ||
+  // A manifest without a folder in its path lies in the current one. The empty path stays empty when
+  // it is made canonical, and every path begins with it.
+  const fs::path here = folder.empty() ? fs::path(".") : folder;
+  std::error_code root_error, error;
+  const fs::path root = fs::weakly_canonical(here, root_error);
+  const fs::path target = fs::weakly_canonical(here / relative, error);
+  if (root_error || error ||
       std::mismatch(root.begin(), root.end(), target.begin(), target.end()).first != root.end())
     refuse("leads out of the manifest's folder through a link");
   return folder / relative;

@@ -79,6 +79,28 @@ TEST_CASE("tfjs weights: bytes, floats and integers over several files", "[tfjs]
   CHECK(file.tensors[5].second.item() == 7);
 }
 
+TEST_CASE("tfjs weights: a manifest without a folder lies in the current one", "[tfjs][errors]") {
+  const ScratchFolder folder("tfjs_bare"), outside("tfjs_outside");
+  folder.write("data.bin", floats({1}));
+  outside.write("data.bin", floats({1}));
+  std::filesystem::create_directory_symlink(outside.path(), folder / "link");
+  folder.write("good.json", concat("[", group(weight("x", "[1]"), "\"data.bin\""), "]"));
+  folder.write("bad.json", concat("[", group(weight("x", "[1]"), "\"link/data.bin\""), "]"));
+  struct Inside {
+    explicit Inside(const std::filesystem::path& there) { std::filesystem::current_path(there); }
+    ~Inside() {
+      std::error_code error;
+      std::filesystem::current_path(before, error);
+    }
+    std::filesystem::path before = std::filesystem::current_path();
+  } inside(folder.path());
+  for (const char* here : {"", "./"}) {
+    CHECK(load_tfjs_weights(concat(here, "good.json")).tensors[0].second.item() == 1);
+    CHECK_THROWS_WITH(load_tfjs_weights(concat(here, "bad.json")),
+                      Catch::Contains("leads out of the manifest's folder through a link"));
+  }
+}
+
 TEST_CASE("tfjs weights: manifests from strangers are refused in words", "[tfjs][errors]") {
   const ScratchFolder folder("tfjs_errors");
   folder.write("data.bin", floats({1}));
