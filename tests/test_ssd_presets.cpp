@@ -24,6 +24,22 @@ TEST_CASE("ssd_preset: the published recipe", "[ssd300][presets]") {
   CHECK(p.model.postprocess.max_per_class == 400);
   CHECK(p.model.postprocess.nms_iou == 0.45);
   CHECK(p.model.postprocess.max_per_image == 200);
+  CHECK(p.changes.width == 300);
+  CHECK(p.changes.height == 300);
+  CHECK(p.changes.flip_chance == 0.5);
+  CHECK_FALSE(p.changes.vertical_flips);
+  CHECK(p.changes.colors.chance == 0.5);
+  CHECK(p.changes.colors.brightness == 32. / 255);
+  CHECK(p.changes.colors.contrast == 0.5);
+  CHECK(p.changes.colors.saturation == 0.5);
+  CHECK(p.changes.colors.hue == 36);  // 18 of OpenCV's
+  CHECK(p.changes.zoom_out.chance == 0.5);
+  CHECK(p.changes.zoom_out.max_ratio == 4);
+  CHECK(p.changes.zoom_out.fill == Color{123, 117, 104});
+  CHECK(p.changes.zoom_in.min_ious == std::vector{.1, .3, .5, .7, .9});
+  CHECK(p.changes.zoom_in.min_scale == 0.3);
+  CHECK(p.changes.zoom_in.max_aspect == 2);
+  CHECK(p.changes.zoom_in.tries == 50);
   CHECK(p.sgd.momentum == 0.9);
   CHECK(p.sgd.weight_decay == 5e-4);
   const TrainerOptions training = p.training();
@@ -77,6 +93,36 @@ TEST_CASE("ssd_preset: a step of a narrow one, biases at twice the rate and with
       learner->find("class_head1")->state_dict()[1].second.to_vector();
   sgd.step(preset.schedule()(0));
   CHECK(learner->find("class_head1")->state_dict()[1].second.to_vector() != before);
+}
+
+TEST_CASE("ssd_preset: departures() sees every change of the images, and the mining",
+          "[ssd300][presets]") {
+  const SsdPreset published = ssd_preset("07", 20);
+  const auto only = [&](const std::string& departure, auto change) {
+    SsdPreset other = published;
+    change(other);
+    CHECK(departures(other, published) == std::vector<std::string>{departure});
+  };
+  only("colours changed: 0.25 of each instead of 0.5 of each",
+       [](SsdPreset& p) { p.changes.colors.chance = 0.25; });
+  only("brightness: 0 instead of 0.12549", [](SsdPreset& p) { p.changes.colors.brightness = 0; });
+  only("contrast: 0 instead of 0.5", [](SsdPreset& p) { p.changes.colors.contrast = 0; });
+  only("saturation: 0 instead of 0.5", [](SsdPreset& p) { p.changes.colors.saturation = 0; });
+  only("hue in degrees: 18 instead of 36", [](SsdPreset& p) { p.changes.colors.hue = 18; });
+  only("zoom-out: 0.5, up to x2 instead of 0.5, up to x4",
+       [](SsdPreset& p) { p.changes.zoom_out.max_ratio = 2; });
+  only("canvas: 0, 0, 0 instead of 123, 117, 104",
+       [](SsdPreset& p) { p.changes.zoom_out.fill = {}; });
+  only("zoom-in from: 0.1 instead of 0.3", [](SsdPreset& p) { p.changes.zoom_in.min_scale = .1; });
+  only("zoom-in from IoU: 0.1, 0.3 instead of 0.1, 0.3, 0.5, 0.7, 0.9", [](SsdPreset& p) {
+    p.changes.zoom_in.min_ious = {.1, .3};
+  });
+  only("zoom-in stretched up to: 1 instead of 2",
+       [](SsdPreset& p) { p.changes.zoom_in.max_aspect = 1; });
+  only("zoom-in tries: 5 instead of 50", [](SsdPreset& p) { p.changes.zoom_in.tries = 5; });
+  only("upside down: yes instead of no", [](SsdPreset& p) { p.changes.vertical_flips = true; });
+  only("negatives of an image at least: 3 instead of 0",
+       [](SsdPreset& p) { p.model.mining.min_negatives = 3; });
 }
 
 TEST_CASE("ssd_preset explains what does not fit", "[ssd300][presets][errors]") {

@@ -34,23 +34,38 @@ TrainerOptions SsdPreset::training() const {
 }
 
 PresetSettings SsdPreset::settings() const {
-  std::string drops, groups;
+  std::string drops, groups, min_ious;
   for (const std::int64_t at : drops_at) drops += concat(drops.empty() ? "" : ", ", at);
   for (const nn::ParameterGroup& g : sgd.groups)
     groups +=
         concat(groups.empty() ? "" : ", ", g.pattern, " at rate x", g.rate, ", decay x", g.decay);
+  for (const double iou : changes.zoom_in.min_ious)
+    min_ious += concat(min_ious.empty() ? "" : ", ", iou);
+  const ColorJitterOptions& colors = changes.colors;
+  const Color& fill = changes.zoom_out.fill;
   const SsdOptions& m = model;
   const auto& p = m.postprocess;
   return {
       {"width", concat(width)},
       {"object from IoU", concat(m.match_iou)},
       {"negatives of a positive", concat(m.mining.negatives_per_positive)},
+      {"negatives of an image at least", concat(m.mining.min_negatives)},
       {"weight of the box loss", concat(m.box_weight)},
       {"prior of an object", concat(m.prior)},
       {"sides of an image in px", concat(changes.width, " x ", changes.height)},
+      {"colours changed", concat(colors.chance, " of each")},
+      {"brightness", concat(colors.brightness)},
+      {"contrast", concat(colors.contrast)},
+      {"saturation", concat(colors.saturation)},
+      {"hue in degrees", concat(colors.hue)},
       {"zoom-out", concat(changes.zoom_out.chance, ", up to x", changes.zoom_out.max_ratio)},
+      {"canvas", concat(int{fill.red}, ", ", int{fill.green}, ", ", int{fill.blue})},
       {"zoom-in from", concat(changes.zoom_in.min_scale)},
+      {"zoom-in from IoU", min_ious},
+      {"zoom-in stretched up to", concat(changes.zoom_in.max_aspect)},
+      {"zoom-in tries", concat(changes.zoom_in.tries)},
       {"mirrored", concat(changes.flip_chance)},
+      {"upside down", changes.vertical_flips ? "yes" : "no"},
       {"images of a step", concat(images)},
       {"iterations", concat(iterations)},
       {"rate", concat(sgd.rate)},
