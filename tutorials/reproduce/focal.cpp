@@ -111,7 +111,7 @@ void reproduce_focal(Lab& lab) {
                  .smaller = ap[smaller]};
   };
   lab.claims(
-      {against("cross entropy needs the prior", "section 4.1", "30.2 AP; without it diverges", .302,
+      {against("cross entropy needs the prior", "section 5.1", "30.2 AP; without it diverges", .302,
                "ce", "ce_no_prior"),
        against("balancing gains a little", "table 1a", "31.1 against 30.2 AP", .009, "balanced",
                "ce"),
