@@ -362,6 +362,11 @@ TEST_CASE("the splits that a folder has of its own", "[cli][photo_splits]") {
   write_photos(folder.path() / "lists", 8, true);
   write_photos(folder.path() / "none", 4, false);
   CHECK(photo_splits(folder.path() / "lists") == std::vector<std::string>{"test", "train", "val"});
+  std::ofstream(folder.path() / "frozen.json")
+      << R"({"model": "ssd-mobilenet", "training": {"longer_px": 64, "frozen_trunk": true}})";
+  fails({"train", "--config", (folder.path() / "frozen.json").string(), "--data", photos.string(),
+         "--out", run.string()},
+        "a frozen trunk must be a pretrained one");
   CHECK(photo_splits(folder.path() / "none").empty());
   write_photos(folder.path() / "folders/train", 4, false);
   write_photos(folder.path() / "folders/valid", 4, false);

@@ -94,7 +94,8 @@ TEST_CASE("train_ssd_mobilenet: a run goes on with its own settings or not at al
     CHECK_THROWS_WITH(resumed(other),
                       Catch::EndsWith("was made with other settings: " + difference));
   };
-  refused("frozen_trunk was false, is now true", [](SsdRecipe& r) { r.trunk = Trunk::frozen; });
+  refused("frozen_trunk was false, is now true; pretrained was \"\", is now \"a/package\"",
+          [](SsdRecipe& r) { r.pretrained = "a/package", r.trunk = Trunk::frozen; });
   refused("pretrained was \"\", is now \"a/package\"",
           [](SsdRecipe& r) { r.pretrained = "a/package"; });
   refused("longer_px was 64, is now 96", [](SsdRecipe& r) { r.longer_px = 96; });
@@ -114,8 +115,8 @@ TEST_CASE("train_ssd_mobilenet: a run goes on with its own settings or not at al
   refused("weight_decay was 0.01, is now 0.0", [](SsdRecipe& r) { r.weight_decay = 0; });
   refused("average_decay was 0.995, is now 0.5", [](SsdRecipe& r) { r.average_decay = 0.5; });
   refused("seed was 0, is now 7", [](SsdRecipe& r) { r.seed = 7; });
-  refused("crop_chance was 0.5, is now 1.0; frozen_trunk was false, is now true",
-          [](SsdRecipe& r) { r.crop_chance = 1, r.trunk = Trunk::frozen; });
+  refused("crop_chance was 0.5, is now 1.0; vertical_flips was false, is now true",
+          [](SsdRecipe& r) { r.crop_chance = 1, r.vertical_flips = true; });
   const BrightBoxes fewer({{20, 20}, {24, 24}});
   CHECK_THROWS_WITH(
       train_ssd_mobilenet(*model, recipe, preparation, fewer, nullptr, 1, folder, true),

@@ -232,13 +232,22 @@ TEST_CASE("settle_trunk freezes a package's trunk alone", "[transfer]") {
     INFO(name);
     CHECK(tensor.requires_grad() == !name.starts_with("backbone."));
   }
-  SsdRecipe own = recipe;
+  SsdRecipe own = two_steps(Trunk::tuned);
   own.pretrained.clear();
   const auto fresh = make_ssd_mobilenet(own, kSquares, ssd_preparation(own, kSquares));
   for (const auto& [name, tensor] : fresh->parameters()) {
     INFO(name);
     CHECK(tensor.requires_grad());
   }
+  // Frozen as they were drawn: never what somebody wants.
+  own.trunk = Trunk::frozen;
+  const auto refused = Catch::Contains("a frozen trunk must be a pretrained one");
+  CHECK_THROWS_WITH(make_ssd_mobilenet(own, kSquares, ssd_preparation(own, kSquares)), refused);
+  CHECK_THROWS_WITH(settle_trunk(*fresh, own), refused);
+  CHECK_THROWS_WITH(train_ssd_mobilenet(*fresh, own, preparation, kSquares), refused);
+  PhotoRecipe command = PhotoRecipe::of("ssd-mobilenet");
+  command.settings = own;
+  CHECK_THROWS_WITH(describe(command, kSquares), refused);
   class NoTrunk : public Detector {
     DetectorLoss loss(const Batch&, Random&) override { return {}; }
     std::vector<Detections> detect(const Batch&) override { return {}; }

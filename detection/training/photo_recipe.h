@@ -52,7 +52,8 @@ struct PhotoRecipe {
 void recipe_fields(JsonFields& io, PhotoRecipe& recipe);
 
 /// The network that fits the photos. Takes colours and the kind of trunk from what it starts from.
-/// Throws std::invalid_argument for settings out of range and photos without boxes.
+/// Throws std::invalid_argument for settings out of range, for a trunk that is to be frozen and
+/// starts from random weights, and for photos without boxes.
 DetectorSpec describe(const PhotoRecipe& recipe, const Dataset& train);
 
 /// Fills what does not start from random weights, and freezes what the recipe wants frozen.

@@ -22,7 +22,15 @@ struct Map {
 };
 constexpr std::array kMaps{Map{"block5", 8, 40}, Map{"block11", 16, 96}, Map{"block13", 32, 1e9}};
 
+/// What was drawn at random and stays so tells the heads next to nothing.
+void check_frozen(const SsdRecipe& r) {
+  check(r.trunk != Trunk::frozen || !r.pretrained.empty(),
+        "SsdRecipe: a frozen trunk must be a pretrained one, or it would stay random; name its "
+        "weights (--pretrained), or let it learn (\"frozen_trunk\": false)");
+}
+
 void check_recipe(const SsdRecipe& r) {
+  check_frozen(r);
   check(r.rate > 0 && r.trunk_rate > 0, "SsdRecipe: rate and trunk_rate must be > 0, got ", r.rate,
         " and ", r.trunk_rate);
   check(r.crop_chance >= 0 && r.crop_chance <= 1, "SsdRecipe: crop_chance must be in [0, 1], got ",
@@ -69,6 +77,7 @@ DetectorSpec describe_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& trai
 
 void settle_trunk(Detector& detector, const SsdRecipe& recipe) {
   if (recipe.pretrained.empty()) return;
+  check_frozen(recipe);
   nn::Module* trunk = detector.find("backbone");
   check(trunk != nullptr, "settle_trunk: the detector has no backbone");
   trunk->visit([](const std::string&, nn::Module& module) {

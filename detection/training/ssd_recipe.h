@@ -18,7 +18,7 @@ namespace boxgrad::detection {
 /// What a pretrained trunk does while the heads learn.
 enum class Trunk {
   tuned,   ///< its filters learn, at their own rate; batch norm keeps scale, offset and statistics
-  frozen,  ///< nothing of it changes
+  frozen,  ///< nothing of it changes; of a pretrained one alone
 };
 
 /// SSD on MobileNet v1 on a few hundred labelled photos, in minutes on two cores. Chosen on BCCD's
@@ -66,7 +66,8 @@ Preparation ssd_preparation(const SsdRecipe& recipe, const Dataset& train);
 /// The network that fits the photos. Which map of MobileNet v1 carries anchors of a size: block5
 /// (stride 8) up to 40 px, block11 (16) up to 96 px, block13 (32) larger ones. A map without
 /// anchors is left out, and the network ends with the last one that has some. Throws
-/// std::invalid_argument for an option out of range and a dataset without boxes.
+/// std::invalid_argument for an option out of range, a frozen trunk without pretrained weights and a
+/// dataset without boxes.
 DetectorSpec describe_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& train,
                                     const Preparation& preparation);
 
@@ -75,7 +76,8 @@ DetectorSpec describe_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& trai
 std::shared_ptr<Ssd> make_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& train,
                                         const Preparation& preparation);
 
-/// Freezes of a pretrained trunk what the recipe wants frozen: its batch norm, or all of it.
+/// Freezes of a pretrained trunk what the recipe wants frozen: its batch norm, or all of it. Throws
+/// std::invalid_argument for a trunk that is to be frozen and starts from random weights.
 void settle_trunk(Detector& detector, const SsdRecipe& recipe);
 
 /// Trains it. Pictures are decoded once and kept at the network's size while they take no more than

@@ -56,7 +56,8 @@ int main(int argc, char** argv) {
   program.option("--test", settings.test, "a list to measure once at the end (else --val)");
   program.option("--pretrained", settings.pretrained, "the unpacked package of make faces");
   program.flag("--scratch", settings.scratch, "start from random weights");
-  program.flag("--frozen", settings.frozen, "the pretrained trunk stays as it is");
+  program.flag("--frozen", settings.frozen,
+               "the pretrained trunk, which must be there, stays as it is");
   program.option("--minutes", recipe.minutes, "training time", 0);
   program.option("--iterations", iterations, "training steps instead", 0);
   program.option("--size", recipe.longer_px, "the photos' longer side in training", 32);
@@ -76,6 +77,9 @@ int main(int argc, char** argv) {
       std::cout << "no pretrained network in " << settings.pretrained
                 << " (make faces fetches one): starting from random weights\n";
     if (found && !settings.scratch) recipe.pretrained = settings.pretrained;
+    check(!settings.frozen || !recipe.pretrained.empty(),
+          "--frozen: random weights would stay random; ",
+          settings.scratch ? "leave --scratch out" : "make faces fetches a pretrained trunk");
     if (settings.frozen) recipe.trunk = Trunk::frozen;
     recipe.changes = augmentation_named(settings.augmentation);
     if (iterations == 0 && program.quick()) iterations = 4;
