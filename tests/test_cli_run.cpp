@@ -255,21 +255,67 @@ TEST_CASE("the trunk's rate and the trunk's factor are two settings", "[cli][cli
   const std::string first = R"("format": "boxgrad run 1", )";
   CHECK(std::get<DenseRecipe>(read("retinanet", "trunk_rate", first).settings).trunk_factor == 0.5);
   CHECK_NOTHROW(read("ssd-small", "trunk_rate", first));
-  CHECK_THROWS_WITH(read("ssd-small", "rate", R"("format": "boxgrad run 3", )"),
-                    Catch::Contains("\"format\" must be \"boxgrad run 2\""));
+  CHECK_THROWS_WITH(read("ssd-small", "rate", R"("format": "boxgrad run 4", )"),
+                    Catch::Contains("\"format\" must be \"boxgrad run 3\""));
   // Such a run's config, whole.
   PhotoRecipe recipe = PhotoRecipe::of("retinanet");
   RunConfig config{.recipe = recipe, .data = "photos", .detector = describe(recipe, kSquares)};
   save_run_config(file, config);
   std::string text = read_text_file(file, 1 << 20);
   for (const auto& [now, before] :
-       {std::pair<std::string, std::string>("boxgrad run 2", "boxgrad run 1"),
+       {std::pair<std::string, std::string>("boxgrad run 3", "boxgrad run 1"),
         std::pair<std::string, std::string>("\"trunk_factor\": 5.0", "\"trunk_rate\": 3.0")}) {
     REQUIRE(text.find(now) != std::string::npos);
     text.replace(text.find(now), now.size(), before);
   }
   write_file_atomically(file, text);
   CHECK(std::get<DenseRecipe>(load_run_config(file).recipe.settings).trunk_factor == 3);
+}
+
+TEST_CASE("photos without objects teach SSD unless the config says otherwise", "[cli][cli_run]") {
+  const CliFolder folder("nothing_on_them");
+  const fs::path photos = folder.path() / "photos", config = folder.path() / "config.json";
+  write_photos(photos, 8, true);
+  nlohmann::json settings = json_of(write_small_config(folder.path(), "ssd-small"));
+  const auto weights = [&](const std::string& name, const nlohmann::json& min_negatives) {
+    settings["training"].erase("min_negatives");
+    if (!min_negatives.is_null()) settings["training"]["min_negatives"] = min_negatives;
+    std::ofstream(config) << settings;
+    const fs::path run = folder.path() / name;
+    succeeds(
+        {"train", "--config", config.string(), "--data", photos.string(), "--out", run.string()});
+    CHECK(json_of(run / kConfigFile)["training"]["min_negatives"] ==
+          (min_negatives.is_null() ? nlohmann::json(3) : min_negatives));
+    return sha256_file(run / kModelFile);
+  };
+  // Objects on all of them: the same bits either way.
+  CHECK(weights("objects", nullptr) == weights("objects_published", 0));
+  std::ofstream(photos / "Annotations/photo2.xml")
+      << "<annotation><filename>photo2.png</filename>"
+         "<size><width>96</width><height>72</height></size></annotation>\n";
+  const std::string published = weights("published", 0);
+  CHECK(weights("some", nullptr) != published);
+  // What was written before there was a choice is a run of then.
+  settings["training"].erase("min_negatives");
+  const auto read = [&](const nlohmann::json& format) {
+    settings.erase("format");
+    if (!format.is_null()) settings["format"] = format;
+    std::ofstream(config) << settings;
+    return std::get<DenseRecipe>(read_user_config(config, "").recipe.settings).min_negatives;
+  };
+  CHECK(read(nullptr) == 3);
+  CHECK(read("boxgrad run 3") == 3);
+  CHECK(read("boxgrad run 2") == 0);
+  CHECK(read("boxgrad run 1") == 0);
+  nlohmann::json before = json_of(folder.path() / "some" / kConfigFile);
+  before["format"] = "boxgrad run 2";
+  before["training"].erase("min_negatives");
+  std::ofstream(config) << before;
+  CHECK(std::get<DenseRecipe>(load_run_config(config).recipe.settings).min_negatives == 0);
+  // RetinaNet's loss sees every negative.
+  std::ofstream(config) << R"({"model": "retinanet", "training": {"min_negatives": 3}})";
+  CHECK_THROWS_WITH(read_user_config(config, ""),
+                    Catch::Contains("there is no setting \"training.min_negatives\""));
 }
 
 TEST_CASE("photos annotated like COCO give the same run as like VOC", "[cli][cli_run]") {
@@ -316,6 +362,11 @@ TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cl
       << R"({"model": "ssd-small", "training": {"learning_rate": 1}})";
   fails({"train", "--config", (folder.path() / "typo.json").string()},
         "typo.json: there is no setting \"training.learning_rate\"; there are ");
+  std::ofstream(folder.path() / "frozen.json")
+      << R"({"model": "ssd-mobilenet", "training": {"longer_px": 64, "frozen_trunk": true}})";
+  fails({"train", "--config", (folder.path() / "frozen.json").string(), "--data", photos.string(),
+         "--out", run.string()},
+        "a frozen trunk must be a pretrained one");
   std::ofstream(folder.path() / "empty.json") << "{}";
   fails({"train", "--config", (folder.path() / "empty.json").string()}, "\"model\" is missing");
   CHECK_FALSE(fs::exists(run));
@@ -362,11 +413,6 @@ TEST_CASE("the splits that a folder has of its own", "[cli][photo_splits]") {
   write_photos(folder.path() / "lists", 8, true);
   write_photos(folder.path() / "none", 4, false);
   CHECK(photo_splits(folder.path() / "lists") == std::vector<std::string>{"test", "train", "val"});
-  std::ofstream(folder.path() / "frozen.json")
-      << R"({"model": "ssd-mobilenet", "training": {"longer_px": 64, "frozen_trunk": true}})";
-  fails({"train", "--config", (folder.path() / "frozen.json").string(), "--data", photos.string(),
-         "--out", run.string()},
-        "a frozen trunk must be a pretrained one");
   CHECK(photo_splits(folder.path() / "none").empty());
   write_photos(folder.path() / "folders/train", 4, false);
   write_photos(folder.path() / "folders/valid", 4, false);

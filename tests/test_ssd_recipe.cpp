@@ -1,10 +1,13 @@
 // detection/training/ssd_recipe.cpp and detection/training/recipe_fields.cpp.
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "core/random.h"
 #include "detection/models/mobilenet_v1.h"
+#include "detection/training/photo_recipe.h"
 #include "detection/training/ssd_recipe.h"
 #include "tests/bright_boxes.h"
 #include "tests/catch.h"
@@ -115,6 +118,7 @@ TEST_CASE("train_ssd_mobilenet: a run goes on with its own settings or not at al
   refused("weight_decay was 0.01, is now 0.0", [](SsdRecipe& r) { r.weight_decay = 0; });
   refused("average_decay was 0.995, is now 0.5", [](SsdRecipe& r) { r.average_decay = 0.5; });
   refused("seed was 0, is now 7", [](SsdRecipe& r) { r.seed = 7; });
+  refused("min_negatives was 3, is now 0", [](SsdRecipe& r) { r.min_negatives = 0; });
   refused("crop_chance was 0.5, is now 1.0; vertical_flips was false, is now true",
           [](SsdRecipe& r) { r.crop_chance = 1, r.vertical_flips = true; });
   const BrightBoxes fewer({{20, 20}, {24, 24}});
@@ -124,12 +128,78 @@ TEST_CASE("train_ssd_mobilenet: a run goes on with its own settings or not at al
   fs::remove_all(folder);
 }
 
+TEST_CASE("SSD's recipes learn from photos without objects, and as before from the others",
+          "[ssd_recipe][dense_recipe]") {
+  const BrightBoxes photos({{20, 20}, {24, 24}, {0, 0}, {30, 30}});
+  CHECK(MiningOptions().min_negatives == 0);  // as published
+  for (const char* name : {"ssd-mobilenet", "ssd-small"}) {
+    INFO(name);
+    PhotoRecipe recipe = PhotoRecipe::of(name);
+    std::visit(
+        [](auto& r) {
+          r.longer_px = 64;
+          r.anchor_sides = 3;
+          r.iterations = 1;
+        },
+        recipe.settings);
+    manual_seed(1);
+    const DetectorSpec spec = describe(recipe, photos);
+    const auto model = std::dynamic_pointer_cast<Ssd>(make_detector(spec));
+    REQUIRE(model != nullptr);
+    CHECK(model->options().mining.min_negatives == 0);
+    train_on_photos(*model, recipe, spec, photos, nullptr, 1, {}, false);
+    CHECK(model->options().mining.min_negatives == 3);
+    CHECK(model->options().mining.negatives_per_positive == 3);
+
+    const Preparation preparation = preparation_of(spec);
+    struct Step {
+      DetectorLoss loss;
+      std::vector<Scalar> slopes;
+    };
+    const auto step = [&](const std::vector<Sample>& samples, std::int64_t min_negatives) {
+      set_min_negatives(*model, min_negatives);
+      const Batch batch = preparation.make_batch(samples);
+      for (auto [path, tensor] : model->parameters()) tensor.zero_grad();
+      Random random(1);
+      Step result{model->loss(batch, random), {}};
+      result.loss.total.backward();
+      for (const auto& [path, tensor] : model->parameters())
+        if (path.starts_with("class_head"))
+          for (const Scalar slope : std::as_const(tensor).grad().to_vector())
+            result.slopes.push_back(slope);
+      return result;
+    };
+    // The same bits where every photo has a matched anchor.
+    const std::vector<Sample> with{photos.get(0), photos.get(1), photos.get(3)};
+    const Step asked = step(with, 3), published = step(with, 0);
+    CHECK(asked.loss.positives >= 3);
+    CHECK(asked.loss.negatives == published.loss.negatives);
+    CHECK(asked.loss.total.item() == published.loss.total.item());
+    CHECK(asked.slopes == published.slopes);
+    // A photo with nothing on it.
+    const Step nothing = step({photos.get(2)}, 3);
+    CHECK(nothing.loss.positives == 0);
+    CHECK(nothing.loss.negatives == 3);
+    CHECK(nothing.loss.total.item() > 0);
+    CHECK(std::ranges::any_of(nothing.slopes, [](Scalar slope) { return slope != 0; }));
+    CHECK(step({photos.get(2)}, 0).loss.total.item() == 0);
+  }
+}
+
 TEST_CASE("SsdRecipe: options out of range are refused", "[ssd_recipe]") {
   SsdRecipe recipe = small();
   const Preparation preparation = ssd_preparation(recipe, kSquares);
   recipe.crop_chance = 2;
   CHECK_THROWS_WITH(make_ssd_mobilenet(recipe, kSquares, preparation),
                     Catch::Contains("crop_chance"));
+  recipe = small();
+  recipe.min_negatives = -1;
+  CHECK_THROWS_WITH(make_ssd_mobilenet(recipe, kSquares, preparation),
+                    "SsdRecipe: min_negatives must be >= 0, got -1");
+  DenseRecipe dense;
+  dense.min_negatives = -1;
+  CHECK_THROWS_WITH(describe_dense_detector(dense, kSquares, preparation),
+                    "DenseRecipe: min_negatives must be >= 0, got -1");
   recipe = small();
   recipe.rate = 0;
   CHECK_THROWS_WITH(make_ssd_mobilenet(recipe, kSquares, preparation), Catch::Contains("rate"));

@@ -93,6 +93,8 @@ class Ssd : public Detector {
   /// The anchors of the last images, [A, 4] in their pixels.
   const Tensor& last_anchors() const { return anchors_; }
   const SsdOptions& options() const { return options_; }
+  /// Which negatives loss() looks at from now on: a setting of the training, not of the network.
+  void set_mining(const MiningOptions& mining) { options_.mining = mining; }
 
  private:
   AnchorAssignment assign(const Target& target, std::span<const Scalar> losses,

@@ -27,6 +27,7 @@ void check_recipe(const DenseRecipe& r) {
         r.rate, " and ", r.trunk_factor);
   check(r.crop_chance >= 0 && r.crop_chance <= 1,
         "DenseRecipe: crop_chance must be in [0, 1], got ", r.crop_chance);
+  check(r.min_negatives >= 0, "DenseRecipe: min_negatives must be >= 0, got ", r.min_negatives);
   check(!r.focal || (r.anchor_sides >= 3 && r.anchor_sides % 3 == 0),
         "DenseRecipe: RetinaNet's anchor_sides must be a multiple of 3, got ", r.anchor_sides);
 }
@@ -86,6 +87,7 @@ TrainingSummary train_dense_detector(Detector& detector, const DenseRecipe& reci
                                      const std::filesystem::path& out, bool resume,
                                      const ValidationHook& on_validation) {
   check_recipe(recipe);
+  set_min_negatives(detector, recipe.min_negatives);
   const InMemory photos(train_set, {.resize = preparation.resize});
   nn::AdamWOptions adam{
       .rate = recipe.rate, .beta2 = 0.99, .weight_decay = recipe.weight_decay, .groups = {}};

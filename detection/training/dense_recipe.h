@@ -35,8 +35,9 @@ struct DenseRecipe {
   std::int64_t iterations = 1000;  ///< steps of batch_size images
   double minutes = 0;              ///< if > 0: so long instead, see TrainerOptions
   std::int64_t batch_size = 8;
-  double rate = 0.01;       ///< of AdamW; warm_cosine()
-  double trunk_factor = 1;  ///< RetinaNet: times that, for the trunk, which has batch norm
+  std::int64_t min_negatives = 3;  ///< ssd-small: see SsdRecipe; focal loss looks at all of them
+  double rate = 0.01;              ///< of AdamW; warm_cosine()
+  double trunk_factor = 1;         ///< RetinaNet: times that, for the trunk, which has batch norm
   double weight_decay = 0.01;
   double average_decay = 0.99;
   std::uint64_t seed = 0;

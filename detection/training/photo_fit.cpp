@@ -9,6 +9,7 @@
 #include "detection/data/in_memory.h"
 #include "detection/data/ssd_augmentation.h"
 #include "detection/data/transforms.h"
+#include "detection/models/ssd.h"
 #include "detection/models/ssd_small.h"
 
 namespace boxgrad::detection {
@@ -114,6 +115,14 @@ Transform recipe_augmentation(Augmentation kind, bool vertical_flips, double cro
   if (kind == Augmentation::ssd)
     return ssd_augmentation({.width = 0, .height = 0, .vertical_flips = vertical_flips});
   return photo_augmentation(vertical_flips, crop_chance, brightness, contrast);
+}
+
+void set_min_negatives(Detector& detector, std::int64_t min_negatives) {
+  auto* ssd = dynamic_cast<Ssd*>(&detector);
+  if (ssd == nullptr) return;
+  MiningOptions mining = ssd->options().mining;
+  mining.min_negatives = min_negatives;
+  ssd->set_mining(mining);
 }
 
 nn::Schedule warm_cosine(std::int64_t iterations) {

@@ -8,6 +8,7 @@
 #include "detection/data/dataset.h"
 #include "detection/data/preparation.h"
 #include "detection/data/transforms.h"
+#include "detection/detector.h"
 #include "layers/schedule.h"
 
 /// What the recipes for people's own photos share: what can be measured on the photos is measured,
@@ -56,5 +57,9 @@ Transform recipe_augmentation(Augmentation kind, bool vertical_flips, double cro
 
 /// A warm-up over a twentieth of the run, then half a cosine down to a hundredth.
 nn::Schedule warm_cosine(std::int64_t iterations);
+
+/// The hardest negatives of every photo at least that an Ssd learns from; any other detector stays as
+/// it is.
+void set_min_negatives(Detector& detector, std::int64_t min_negatives);
 
 }  // namespace boxgrad::detection

@@ -40,6 +40,12 @@ void picture_fields(JsonFields& io, Recipe& r) {
   io.number("contrast", r.contrast, 0, 1);
 }
 
+/// Where it is missing, the recipe's own value stays: that of its time, see run_folder.cpp.
+template <class Recipe>
+void mining_fields(JsonFields& io, Recipe& r) {
+  if (io.has("min_negatives")) io.integer("min_negatives", r.min_negatives, 0, 1 << 20);
+}
+
 /// `own` writes what only one kind of recipe has.
 template <class Recipe, class Own>
 std::string whole_config(Recipe recipe, std::int64_t images, Own own) {
@@ -58,6 +64,7 @@ std::string whole_config(Recipe recipe, std::int64_t images, Own own) {
 void recipe_fields(JsonFields& io, SsdRecipe& r) {
   common_fields(io, r);
   picture_fields(io, r);
+  mining_fields(io, r);
   io.number("trunk_rate", r.trunk_rate, 1e-9, 1e3);
   bool frozen = r.trunk == Trunk::frozen;
   io.boolean("frozen_trunk", frozen);
@@ -81,7 +88,10 @@ void recipe_fields(JsonFields& io, RegionRecipe& r) {
 void recipe_fields(JsonFields& io, DenseRecipe& r) {
   common_fields(io, r);
   picture_fields(io, r);
-  if (!r.focal) return;
+  if (!r.focal) {
+    mining_fields(io, r);
+    return;
+  }
   // Runs of format 1 have it under another name (run_folder.cpp).
   if (io.has("trunk_factor")) io.number("trunk_factor", r.trunk_factor, 1e-9, 1e3);
   io.integer("channels", r.channels, 1, 1 << 16);

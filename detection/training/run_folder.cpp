@@ -11,10 +11,21 @@ namespace boxgrad::detection {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = 16 << 20;
-constexpr const char* kRunFormat = "boxgrad run 2";
-/// Differs in one key: DenseRecipe::trunk_factor was called "trunk_rate", as the rate of
+constexpr const char* kRunFormat = "boxgrad run 3";
+/// Knows no "min_negatives": photos without objects taught SSD nothing.
+constexpr const char* kSecondFormat = "boxgrad run 2";
+/// Differs from that in one key: DenseRecipe::trunk_factor was called "trunk_rate", as the rate of
 /// ssd-mobilenet is, and ssd-small had it, too, without a meaning.
 constexpr const char* kFirstFormat = "boxgrad run 1";
+
+/// What an earlier format does not name has the value of then: its run is the same again.
+void earlier_defaults(PhotoRecipe& recipe) {
+  std::visit(
+      [](auto& r) {
+        if constexpr (requires { r.min_negatives; }) r.min_negatives = 0;
+      },
+      recipe.settings);
+}
 
 void first_format_fields(JsonFields& io, PhotoRecipe& recipe) {
   auto* dense = std::get_if<DenseRecipe>(&recipe.settings);
@@ -26,13 +37,14 @@ void first_format_fields(JsonFields& io, PhotoRecipe& recipe) {
 void config_fields(JsonFields& io, RunConfig& config) {
   std::string format = kRunFormat, model = config.recipe.model;
   io.text("format", format);
-  check(format == kRunFormat || format == kFirstFormat, "\"format\" must be \"", kRunFormat,
-        "\", got \"", format, "\"");
+  check(format == kRunFormat || format == kSecondFormat || format == kFirstFormat,
+        "\"format\" must be \"", kRunFormat, "\", got \"", format, "\"");
   io.text("model", model);
   check(!model.empty(), "\"model\" is missing");
   check(config.recipe.model.empty() || config.recipe.model == model, "is for a ", model,
         ", not for a ", config.recipe.model);
   if (config.recipe.model.empty()) config.recipe = PhotoRecipe::of(model);
+  if (format != kRunFormat) earlier_defaults(config.recipe);
   io.object("data", [&](JsonFields& inner) {
     inner.text("folder", config.data);
     inner.text("train", config.train_split);

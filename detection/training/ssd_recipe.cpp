@@ -35,6 +35,7 @@ void check_recipe(const SsdRecipe& r) {
         " and ", r.trunk_rate);
   check(r.crop_chance >= 0 && r.crop_chance <= 1, "SsdRecipe: crop_chance must be in [0, 1], got ",
         r.crop_chance);
+  check(r.min_negatives >= 0, "SsdRecipe: min_negatives must be >= 0, got ", r.min_negatives);
 }
 
 }  // namespace
@@ -76,8 +77,8 @@ DetectorSpec describe_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& trai
 }
 
 void settle_trunk(Detector& detector, const SsdRecipe& recipe) {
-  if (recipe.pretrained.empty()) return;
   check_frozen(recipe);
+  if (recipe.pretrained.empty()) return;
   nn::Module* trunk = detector.find("backbone");
   check(trunk != nullptr, "settle_trunk: the detector has no backbone");
   trunk->visit([](const std::string&, nn::Module& module) {
@@ -104,6 +105,7 @@ TrainingSummary train_ssd_mobilenet(Detector& detector, const SsdRecipe& recipe,
                                     const std::filesystem::path& out, bool resume,
                                     const ValidationHook& on_validation) {
   check_recipe(recipe);
+  set_min_negatives(detector, recipe.min_negatives);
   const InMemory photos(train_set, {.resize = preparation.resize});
   const double trunk = recipe.pretrained.empty() ? 1 : recipe.trunk_rate / recipe.rate;
   nn::AdamW optimizer(detector,

@@ -47,6 +47,9 @@ struct SsdRecipe {
   std::int64_t iterations = 1000;  ///< steps of batch_size images
   double minutes = 0;              ///< if > 0: so long instead, see TrainerOptions
   std::int64_t batch_size = 8;
+  /// Hardest negatives of each photo at least, so that photos without objects teach, too; the paper
+  /// has 0. 3 is what one matched anchor brings along: where there is one, nothing changes.
+  std::int64_t min_negatives = 3;
   double rate = 3e-3;        ///< of AdamW for what is new; warm_cosine()
   double trunk_rate = 3e-4;  ///< for a pretrained trunk
   double weight_decay = 0.01;
