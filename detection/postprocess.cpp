@@ -4,8 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/autograd.h"
 #include "core/check.h"
 #include "core/ops.h"
+#include "core/parallel.h"
 #include "detection/boxes.h"
 #include "detection/nms.h"
 
@@ -71,6 +73,24 @@ Detections postprocess(const Tensor& boxes, const Tensor& scores, Scalar width, 
   }
   detections.boxes = index_select(clipped, 0, kept_anchors);
   return detections;
+}
+
+std::vector<Detections> postprocess_batch(const Tensor& boxes, const Tensor& scores,
+                                          const std::vector<BatchImage>& images,
+                                          const PostprocessOptions& options) {
+  const std::int64_t n = boxes.size(0);
+  check(static_cast<std::int64_t>(images.size()) == n, "postprocess_batch: boxes of ", n,
+        " images, sizes of ", images.size());
+  std::vector<Detections> result(images.size());
+  parallel_for(n, 1, [&](std::int64_t image, std::int64_t) {
+    const NoGradGuard no_grad;  // of this thread
+    const BatchImage& info = images[static_cast<std::size_t>(image)];
+    result[static_cast<std::size_t>(image)] =
+        postprocess(reshape(slice(boxes, 0, image, image + 1), {boxes.size(1), 4}),
+                    reshape(slice(scores, 0, image, image + 1), {scores.size(1), -1}),
+                    static_cast<Scalar>(info.width), static_cast<Scalar>(info.height), options);
+  });
+  return result;
 }
 
 }  // namespace boxgrad::detection

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/tensor.h"
+#include "detection/data/batch.h"
 #include "detection/target.h"
 
 namespace boxgrad::detection {
@@ -26,5 +28,12 @@ struct PostprocessOptions {
 /// throws  std::invalid_argument for other shapes and for negative limits
 Detections postprocess(const Tensor& boxes, const Tensor& scores, Scalar width, Scalar height,
                        const PostprocessOptions& options = {});
+
+/// The same for every image of a batch, each with its own width and height, in parallel.
+///
+/// boxes   [N, A, 4];  scores  [N, A, L];  images  N of them, or std::invalid_argument
+std::vector<Detections> postprocess_batch(const Tensor& boxes, const Tensor& scores,
+                                          const std::vector<BatchImage>& images,
+                                          const PostprocessOptions& options = {});
 
 }  // namespace boxgrad::detection

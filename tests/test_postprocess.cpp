@@ -60,6 +60,24 @@ TEST_CASE("postprocess of nothing", "[postprocess]") {
   CHECK(postprocess(kBoxes, Tensor({4, 3}), 100, 100).labels.empty());
 }
 
+TEST_CASE("postprocess_batch: every image by its own boxes, scores and size", "[postprocess]") {
+  const Tensor boxes({2, 1, 4}, {0, 0, 10, 10, 30, 30, 60, 60});
+  const Tensor scores({2, 1, 3}, {.1, .9, 0, .2, 0, .8});
+  const std::vector<BatchImage> images{{.width = 8, .height = 50}, {.width = 50, .height = 40}};
+  const std::vector<Detections> found = postprocess_batch(boxes, scores, images);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].labels == Labels{1});
+  CHECK(found[1].labels == Labels{2});
+  CHECK(found[0].scores == std::vector<Scalar>{.9});
+  CHECK(found[1].scores == std::vector<Scalar>{.8});
+  CHECK(found[0].boxes.to_vector() == std::vector<Scalar>{0, 0, 8, 10});
+  CHECK(found[1].boxes.to_vector() == std::vector<Scalar>{30, 30, 50, 40});
+  for (const Detections& none : postprocess_batch(boxes, scores, images, {.score_threshold = .95}))
+    CHECK(none.labels.empty());
+  CHECK_THROWS_WITH(postprocess_batch(boxes, scores, {{.width = 8, .height = 50}}),
+                    "postprocess_batch: boxes of 2 images, sizes of 1");
+}
+
 TEST_CASE("postprocess explains what is wrong", "[postprocess][errors]") {
   CHECK_THROWS_WITH(postprocess(kBoxes, Tensor({3, 2}), 10, 10),
                     "postprocess: boxes must have shape [3, 4] or [3, 2, 4] for scores [3, 2], got "

@@ -232,19 +232,8 @@ DetectorLoss RetinaNet::loss(const Batch& batch, Random&) {
 std::vector<Detections> RetinaNet::detect(const Batch& batch) {
   const NoGradGuard no_grad;
   const auto [logits, offsets, anchors] = heads(batch.images);
-  const Tensor probabilities = scores(logits),
-               boxes = decode_boxes(offsets, anchors, options_.box_weights);
-  const std::int64_t n = batch.size(), num_anchors = anchors.size(0);
-  std::vector<Detections> result(static_cast<std::size_t>(n));
-  parallel_for(n, 1, [&](std::int64_t image, std::int64_t) {
-    const NoGradGuard here_too;
-    const BatchImage& info = batch.infos[static_cast<std::size_t>(image)];
-    result[static_cast<std::size_t>(image)] = postprocess(
-        reshape(slice(boxes, 0, image, image + 1), {num_anchors, 4}),
-        reshape(slice(probabilities, 0, image, image + 1), {num_anchors, -1}),
-        static_cast<Scalar>(info.width), static_cast<Scalar>(info.height), options_.postprocess);
-  });
-  return result;
+  return postprocess_batch(decode_boxes(offsets, anchors, options_.box_weights), scores(logits),
+                           batch.infos, options_.postprocess);
 }
 
 }  // namespace boxgrad::detection
