@@ -108,16 +108,33 @@ Tensor RetinaNet::scores(const Tensor& logits) const {
   return cat({Tensor(background), sigmoid(logits)}, -1);
 }
 
-Selection RetinaNet::select(const Matches& matches, const std::vector<std::int64_t>& labels,
+Selection RetinaNet::select(const Matches& matches, const Tensor& anchors,
+                            const std::vector<std::int64_t>& labels,
                             std::span<const Scalar> losses) const {
+  if (options_.class_loss == DenseLoss::mining)
+    return mine_hard_negatives(matches.truth, losses, options_.mining);
   Selection all;
   for (std::size_t a = 0; a < labels.size(); ++a) {
     if (labels[a] > 0) all.positives.push_back(static_cast<std::int64_t>(a));
     if (labels[a] == 0) all.negatives.push_back(static_cast<std::int64_t>(a));
   }
-  if (options_.class_loss == DenseLoss::mining)
-    return mine_hard_negatives(matches.truth, losses, options_.mining);
-  return all;
+  if (options_.class_loss != DenseLoss::ohem) return all;
+
+  const std::vector<std::int64_t> candidates = all.all();
+  std::vector<std::int64_t> candidate_labels;
+  std::vector<Scalar> candidate_losses;
+  for (const std::int64_t a : candidates) {
+    candidate_labels.push_back(labels[static_cast<std::size_t>(a)]);
+    candidate_losses.push_back(losses[static_cast<std::size_t>(a)]);
+  }
+  Selection hard;
+  for (const std::int64_t k : ohem_select(index_select(anchors, 0, candidates),
+                                          std::vector<std::int64_t>(candidates.size(), 0),
+                                          candidate_labels, candidate_losses, options_.ohem)) {
+    const auto at = static_cast<std::size_t>(k);
+    (candidate_labels[at] > 0 ? hard.positives : hard.negatives).push_back(candidates[at]);
+  }
+  return hard;
 }
 
 DetectorLoss RetinaNet::loss(const Batch& batch, Random&) {
@@ -167,23 +184,7 @@ DetectorLoss RetinaNet::loss(const Batch& batch, Random&) {
         labels.begin() + static_cast<std::ptrdiff_t>(i * per_image),
         labels.begin() + static_cast<std::ptrdiff_t>((i + 1) * per_image));
     const std::span<const Scalar> losses = std::span(losses_).subspan(i * per_image, per_image);
-    Selection& chosen = assignment_[i].selection;
-    chosen = select(assignment_[i].matches, own, losses);
-    if (options_.class_loss != DenseLoss::ohem) continue;
-    const std::vector<std::int64_t> candidates = chosen.all();
-    std::vector<std::int64_t> candidate_labels;
-    std::vector<Scalar> candidate_losses;
-    for (const std::int64_t a : candidates) {
-      candidate_labels.push_back(own[static_cast<std::size_t>(a)]);
-      candidate_losses.push_back(losses[static_cast<std::size_t>(a)]);
-    }
-    chosen = {};
-    for (const std::int64_t k : ohem_select(index_select(anchors, 0, candidates),
-                                            std::vector<std::int64_t>(candidates.size(), 0),
-                                            candidate_labels, candidate_losses, options_.ohem)) {
-      const auto at = static_cast<std::size_t>(k);
-      (candidate_labels[at] > 0 ? chosen.positives : chosen.negatives).push_back(candidates[at]);
-    }
+    assignment_[i].selection = select(assignment_[i].matches, anchors, own, losses);
   }
 
   std::vector<std::int64_t> rows, row_labels, positive_rows, positive_anchors;

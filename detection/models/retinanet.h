@@ -98,8 +98,9 @@ class RetinaNet : public Detector {
 
  private:
   std::int64_t columns() const { return options_.num_classes + (options_.softmax ? 1 : 0); }
-  Selection select(const Matches& matches, const std::vector<std::int64_t>& labels,
-                   std::span<const Scalar> losses) const;
+  /// The anchors of one image that its class loss looks at.
+  Selection select(const Matches& matches, const Tensor& anchors,
+                   const std::vector<std::int64_t>& labels, std::span<const Scalar> losses) const;
 
   RetinaNetOptions options_;
   AnchorGenerator generator_;
