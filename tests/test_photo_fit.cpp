@@ -77,6 +77,28 @@ TEST_CASE("random_flips turn a half over, either way", "[photo_fit]") {
   CHECK(std::abs(upside_down - 200) < 40);
 }
 
+TEST_CASE("anchors_by_size and set_maps: which map carries an anchor", "[photo_fit]") {
+  // The areas of squares of 40, 97, 40, 41 and 96 px.
+  const std::vector<BoxSize> sizes{{40, 40}, {97, 97}, {20, 80}, {41, 41}, {96, 96}};
+  const MapAnchors anchors = anchors_by_size(sizes);
+  const auto widths = [](const std::vector<BoxSize>& boxes) {
+    std::vector<Scalar> result;
+    for (const BoxSize& box : boxes) result.push_back(box.width);
+    return result;
+  };
+  CHECK(widths(anchors[0]) == std::vector<Scalar>{40, 20});
+  CHECK(widths(anchors[1]) == std::vector<Scalar>{41, 96});
+  CHECK(widths(anchors[2]) == std::vector<Scalar>{97});
+  DetectorSpec spec;
+  set_maps(spec, {"a", "b", "c"}, {anchors[0], {}, anchors[2]});
+  CHECK(spec.maps == std::vector<std::string>{"a", "c"});
+  REQUIRE(spec.anchors.size() == 2);
+  CHECK(spec.anchors[0].stride_px == 8);
+  CHECK(spec.anchors[1].stride_px == 32);
+  CHECK(widths(spec.anchors[0].sizes) == std::vector<Scalar>{40, 20});
+  CHECK(widths(spec.anchors[1].sizes) == std::vector<Scalar>{97});
+}
+
 TEST_CASE("warm_cosine rises for a twentieth and falls to a hundredth", "[photo_fit]") {
   const nn::Schedule schedule = warm_cosine(200);
   CHECK(schedule(0) < 0.2);

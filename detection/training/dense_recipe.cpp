@@ -1,7 +1,5 @@
 #include "detection/training/dense_recipe.h"
 
-#include <array>
-#include <cmath>
 #include <vector>
 
 #include "core/check.h"
@@ -14,13 +12,6 @@
 namespace boxgrad::detection {
 
 namespace {
-
-struct DenseMap {
-  const char* layer;
-  Scalar stride_px, largest_px;  ///< of the anchors' sides
-};
-constexpr std::array kDenseMaps{DenseMap{"stage3", 8, 40}, DenseMap{"stage4", 16, 96},
-                                DenseMap{"stage5", 32, 1e9}};
 
 void check_recipe(const DenseRecipe& r) {
   check(r.rate > 0 && r.trunk_factor > 0, "DenseRecipe: rate and trunk_factor must be > 0, got ",
@@ -60,24 +51,16 @@ DetectorSpec describe_dense_detector(const DenseRecipe& recipe, const Dataset& t
   }
   spec.answers.nms_iou = recipe.nms_iou;
   const std::vector<BoxSize> sizes = fitting_anchors(train, preparation, recipe.anchor_sides, true);
-  std::array<AnchorLevel, kDenseMaps.size()> levels;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    std::size_t k = 0;
-    if (recipe.focal) {
-      // The sides of each ratio come in a row, ascending.
-      const auto sides = static_cast<std::size_t>(recipe.anchor_sides);
-      k = i % sides / (sides / kDenseMaps.size());
-    } else {
-      while (std::sqrt(sizes[i].width * sizes[i].height) > kDenseMaps[k].largest_px) ++k;
-    }
-    levels[k].sizes.push_back(sizes[i]);
+  MapAnchors anchors;
+  if (recipe.focal) {
+    // A third of the sides each; those of each ratio come in a row, ascending.
+    const auto sides = static_cast<std::size_t>(recipe.anchor_sides);
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+      anchors[i % sides / (sides / anchors.size())].push_back(sizes[i]);
+  } else {
+    anchors = anchors_by_size(sizes);
   }
-  for (std::size_t k = 0; k < kDenseMaps.size(); ++k)
-    if (!levels[k].sizes.empty()) {
-      levels[k].stride_px = kDenseMaps[k].stride_px;
-      spec.anchors.push_back(levels[k]);
-      spec.maps.push_back(kDenseMaps[k].layer);
-    }
+  set_maps(spec, {"stage3", "stage4", "stage5"}, anchors);
   return spec;
 }
 

@@ -75,6 +75,25 @@ std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& 
                                                          : std::vector<Scalar>{middle});
 }
 
+MapAnchors anchors_by_size(const std::vector<BoxSize>& sizes) {
+  MapAnchors anchors;
+  for (const BoxSize& size : sizes) {
+    const Scalar side_px = std::sqrt(size.width * size.height);
+    anchors[side_px <= 40 ? 0 : side_px <= 96 ? 1 : 2].push_back(size);
+  }
+  return anchors;
+}
+
+void set_maps(DetectorSpec& spec, const std::array<const char*, 3>& layers,
+              const MapAnchors& anchors) {
+  constexpr std::array<Scalar, 3> strides_px{8, 16, 32};
+  for (std::size_t k = 0; k < layers.size(); ++k) {
+    if (anchors[k].empty()) continue;
+    spec.anchors.push_back({.sizes = anchors[k], .stride_px = strides_px[k]});
+    spec.maps.push_back(layers[k]);
+  }
+}
+
 Transform random_flips(bool vertical) {
   return [vertical](Sample sample, Random& random) {
     if (random.bernoulli(0.5)) sample = flip_horizontal(sample);

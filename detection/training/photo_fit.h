@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "detection/data/preparation.h"
 #include "detection/data/transforms.h"
 #include "detection/detector.h"
+#include "detection/models/detector_spec.h"
 #include "layers/schedule.h"
 
 /// What the recipes for people's own photos share: what can be measured on the photos is measured,
@@ -27,6 +29,18 @@ Preparation photo_preparation(const Dataset& train, int longer_px, int multiple_
 /// Throws std::invalid_argument when the dataset has no box.
 std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& preparation,
                                      int sides, bool classes_alike = false);
+
+/// The anchors of three maps, of strides 8, 16 and 32 px.
+using MapAnchors = std::array<std::vector<BoxSize>, 3>;
+
+/// Up to 40 px on the first map, up to 96 px on the second, larger ones on the third: the root of
+/// an anchor's area counts.
+MapAnchors anchors_by_size(const std::vector<BoxSize>& sizes);
+
+/// Fills a spec's maps and anchors. `layers` are the names of the three; a map without anchors is
+/// left out.
+void set_maps(DetectorSpec& spec, const std::array<const char*, 3>& layers,
+              const MapAnchors& anchors);
 
 /// Half of the pictures mirrored; half of them, independently, turned upside down where that is
 /// asked for.

@@ -1,7 +1,5 @@
 #include "detection/training/ssd_recipe.h"
 
-#include <array>
-#include <cmath>
 #include <vector>
 
 #include "core/check.h"
@@ -15,12 +13,6 @@
 namespace boxgrad::detection {
 
 namespace {
-
-struct Map {
-  const char* layer;
-  Scalar stride_px, largest_px;  ///< of the anchors' sides
-};
-constexpr std::array kMaps{Map{"block5", 8, 40}, Map{"block11", 16, 96}, Map{"block13", 32, 1e9}};
 
 /// What was drawn at random and stays so tells the heads next to nothing.
 void check_frozen(const SsdRecipe& r) {
@@ -61,18 +53,8 @@ DetectorSpec describe_ssd_mobilenet(const SsdRecipe& recipe, const Dataset& trai
                     .std = preparation.batch.std,
                     .tensorflow_trunk = !recipe.pretrained.empty()};
   spec.answers.nms_iou = recipe.nms_iou;
-  std::array<AnchorLevel, kMaps.size()> levels;
-  for (const BoxSize& size : fitting_anchors(train, preparation, recipe.anchor_sides, true)) {
-    std::size_t k = 0;
-    while (std::sqrt(size.width * size.height) > kMaps[k].largest_px) ++k;
-    levels[k].sizes.push_back(size);
-  }
-  for (std::size_t k = 0; k < kMaps.size(); ++k)
-    if (!levels[k].sizes.empty()) {
-      levels[k].stride_px = kMaps[k].stride_px;
-      spec.anchors.push_back(levels[k]);
-      spec.maps.push_back(kMaps[k].layer);
-    }
+  set_maps(spec, {"block5", "block11", "block13"},
+           anchors_by_size(fitting_anchors(train, preparation, recipe.anchor_sides, true)));
   return spec;
 }
 
