@@ -341,6 +341,17 @@ TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cl
   CHECK(partly.status == 1);
   CHECK_THAT(partly.err, Catch::Contains("nowhere.jpg") && Catch::Contains("1 of 2 photos failed"));
   CHECK_THAT(partly.out, Catch::Contains("photo1.png: "));
+  // Drawn copies do not take the place of photos, however the folder and the photo are named.
+  const std::string before = sha256_file(photo);
+  const fs::path links = folder.path() / "links";
+  fs::create_directories(links);
+  fs::create_symlink(photo, links / "other.png");
+  for (const auto& [given, draw] :
+       {std::pair<std::string, fs::path>(photo, photos / "JPEGImages"),
+        std::pair<std::string, fs::path>(photo, photos / "Annotations/../JPEGImages/"),
+        std::pair<std::string, fs::path>((links / "other.png").string(), photos / "JPEGImages")})
+    fails({"detect", run.string(), given, "--draw", draw.string()}, "is the folder of");
+  CHECK(sha256_file(photo) == before);
   fails({"compress", run.string(), "--energy", "0"}, "--energy");
   fails({"compress", run.string(), "--energy", "1"}, "no layer becomes smaller");
   fails({"compress", run.string(), "--layers", "nothing"}, "no Linear's path matches");
