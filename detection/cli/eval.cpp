@@ -73,10 +73,7 @@ void write_results(const EvalSettings& settings, const PhotoDataset& photos, con
   std::vector<std::string> ids;
   for (const PhotoEntry& entry : photos.entries()) ids.push_back(entry.id);
   const Path folder = settings.out / "results";
-  // VOC's lines are split at blanks, so that names with blanks need another: the file's, mended.
-  std::vector<std::string> voc_ids = ids;
-  for (std::string& id : voc_ids) std::ranges::replace(id, ' ', '_');
-  write_voc_results(folder, settings.split, answers.detections, voc_ids, names);
+  write_voc_results(folder, settings.split, answers.detections, voc_result_ids(ids), names);
   const std::int64_t left_out =
       write_coco_results(folder / "coco_results.json", answers.detections, ids, photos.class_ids());
   std::cout << "results: " << folder.string() << "\n";
@@ -160,7 +157,6 @@ void eval_run(EvalSettings settings) {
 
   std::filesystem::create_directories(settings.out);
   write_file_atomically(settings.out / "metrics.json", figures_json(table, names, measured));
-  if (settings.results) write_results(settings, *photos, result.answers, names);
   result.class_names = names;
   result.parameters = parameters;
   Report report(trained.spec.model + " on " + settings.split, settings.data);
@@ -182,6 +178,8 @@ void eval_run(EvalSettings settings) {
   }
   report.write(settings.out / "index.html");
   std::cout << "pictures: " << (settings.out / "index.html").string() << "\n";
+  // Last: other programs' files are no reason to be without our own.
+  if (settings.results) write_results(settings, *photos, result.answers, names);
   // It is explained, but nothing was measured.
   const std::string why = why_empty(*photos, settings.data, settings.split, names);
   check(why.empty(), why);
