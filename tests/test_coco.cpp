@@ -219,9 +219,14 @@ TEST_CASE("CocoDataset: \"trainval\" is a split of its own", "[coco][data]") {
   CHECK(photo_splits(folder.root).empty());
   CHECK(CocoDataset(folder.root, {.split = "trainval"}).size() == 1);
   CHECK(CocoDataset(folder.root, {.split = "train", .val_share = 0}).size() == 1);
+  folder.text("instances_test.json", text);
+  CHECK(photo_splits(folder.root) == std::vector<std::string>{"test", "trainval"});
+  CHECK(has_photo_split(folder.root, "trainval"));
+  CHECK_FALSE(has_photo_split(folder.root, "train"));
+  fs::remove(folder.root / "instances_test.json");
   folder.text("instances_train.json", text);
   folder.text("instances_val.json", text);
-  CHECK(photo_splits(folder.root) == std::vector<std::string>{"train", "val"});
+  CHECK(photo_splits(folder.root) == std::vector<std::string>{"train", "val", "trainval"});
   for (const char* split : {"train", "val", "trainval"})
     CHECK(CocoDataset(folder.root, {.split = split}).size() == 1);
   // Its pictures may lie where those of its parts do.

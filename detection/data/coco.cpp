@@ -176,9 +176,11 @@ std::vector<fs::path> annotations_of(const fs::path& full) {
 std::vector<std::string> coco_splits(const fs::path& folder) {
   const std::vector<fs::path> files = annotations_of(full_path(folder));
   std::vector<std::string> splits;
-  for (const char* split : {"train", "val", "test"})
+  for (const char* split : {"train", "val", "test", "trainval"})
     if (std::ranges::any_of(files, [&](const fs::path& file) { return split_of(file) == split; }))
       splits.push_back(split);
+  // Alone it is all that there is, out of which "train" and "val" are cut.
+  if (files.size() == 1 && splits == std::vector<std::string>{"trainval"}) return {};
   return splits;
 }
 
