@@ -26,10 +26,12 @@ std::map<std::string, Parsed> parse(const VocFolder& folder,
   std::map<std::string, Parsed> result;
   for (const std::string& stem : stems) {
     Parsed& parsed = result[stem];
-    try {
-      parsed.annotation =
-          read_voc_annotation(folder.annotations / folder.xml_files.at(stem).front());
-    } catch (const std::exception& error) {
+    const std::filesystem::path file = folder.annotations / folder.xml_files.at(stem).front();
+    try {  // what a file may be to blame for, as in PhotoDataset::measure()
+      parsed.annotation = read_voc_annotation(file);
+    } catch (const std::invalid_argument& error) {
+      parsed.error = error.what();
+    } catch (const std::runtime_error& error) {
       parsed.error = error.what();
     }
   }
