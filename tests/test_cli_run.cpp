@@ -8,8 +8,11 @@
 #include "core/autograd.h"
 #include "core/files.h"
 #include "core/image.h"
+#include "detection/coco_evaluation.h"
 #include "detection/data/open_photos.h"
+#include "detection/data/transforms.h"
 #include "detection/models/detector_spec.h"
+#include "detection/training/evaluate.h"
 #include "detection/training/memory_estimate.h"
 #include "detection/training/run_folder.h"
 #include "tests/bright_boxes.h"
@@ -24,7 +27,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// The same photos with the same lists, annotated like COCO.
-void write_coco_copy(const fs::path& voc, const fs::path& coco) {
+void write_coco_copy(const fs::path& voc, const fs::path& coco, bool areas = false) {
   fs::create_directories(coco);
   fs::copy(voc / "JPEGImages", coco / "images");
   for (const std::string split : {"train", "val", "test"}) {
@@ -39,11 +42,13 @@ void write_coco_copy(const fs::path& voc, const fs::path& coco) {
                                 {"file_name", entry.image.filename().string()},
                                 {"width", entry.width},
                                 {"height", entry.height}});
-      for (const PhotoEntry::Object& o : entry.objects)
+      for (const PhotoEntry::Object& o : entry.objects) {
         json["annotations"].push_back({{"id", 1 + json["annotations"].size()},
                                        {"image_id", id},
                                        {"category_id", o.label == 1 ? 7 : 3},
                                        {"bbox", {o.x1, o.y1, o.x2 - o.x1, o.y2 - o.y1}}});
+        if (areas) json["annotations"].back()["area"] = (o.x2 - o.x1) * (o.y2 - o.y1);
+      }
     }
     std::ofstream(coco / concat("instances_", split, ".json")) << json;
   }
@@ -415,6 +420,55 @@ TEST_CASE("lists of any name are found, and photos that are in both said", "[cli
   }
   CHECK(photo_splits(photos) == std::vector<std::string>{"my_train", "my_val"});
   CHECK_FALSE(has_photo_split(photos, "train"));
+}
+
+TEST_CASE("areas are those of the file, whatever the network's size", "[cli][coco_evaluation]") {
+  // 500 x 375 is seen as 320 x 240: boxes of exactly 32^2 come back as hardly less or more.
+  const CliFolder folder("areas");
+  const fs::path voc = folder.path() / "voc", coco = folder.path() / "coco";
+  for (const char* part : {"Annotations", "JPEGImages", "ImageSets/Main"})
+    fs::create_directories(voc / part);
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = concat("photo", i);
+    Image(500, 375, Color{100, 100, 100}).write_png(voc / "JPEGImages" / (name + ".png"));
+    std::string xml = "<annotation><size><width>500</width><height>375</height></size>";
+    for (int k = 0; k < 9; ++k) {
+      const int lefts[] = {3, 15, 60, 108, 121, 213, 215, 300, 420};
+      const int x = lefts[k], y = 7 + 37 * k + 2 * i;
+      xml += concat("<object><name>", k % 2 == 0 ? "red" : "green", "</name><bndbox><xmin>", x + 1,
+                    "</xmin><ymin>", y + 1, "</ymin><xmax>", x + 32, "</xmax><ymax>", y + 32,
+                    "</ymax></bndbox></object>");
+    }
+    std::ofstream(voc / "Annotations" / (name + ".xml")) << xml << "</annotation>\n";
+    const char* lists[] = {"train", "val", "test"};
+    std::ofstream(voc / "ImageSets/Main" / concat(lists[i], ".txt")) << name << "\n";
+  }
+  write_coco_copy(voc, coco, true);
+  const auto figures = [](const fs::path& data) {
+    std::vector<Detections> found;
+    std::vector<Target> truths;
+    for (const char* split : {"train", "val", "test"}) {
+      const auto photos = open_photos(data, {.split = split});
+      const Sample seen = resize_longer_side(photos->get(0), 320);
+      Target truth = seen.target;
+      truth.boxes = to_original(truth.boxes, {.scale_x = seen.scale_x, .scale_y = seen.scale_y});
+      // Every third is found, so that recall is another where one counts elsewhere.
+      Detections third;
+      std::vector<Scalar> corners;
+      for (std::size_t g = 0; g < truth.labels.size(); g += 3) {
+        third.labels.push_back(truth.labels[g]);
+        third.scores.push_back(Scalar(0.5));
+        for (std::size_t c = 0; c < 4; ++c) corners.push_back(truth.boxes.data()[4 * g + c]);
+      }
+      third.boxes = Tensor({static_cast<std::int64_t>(third.labels.size()), 4}, corners);
+      found.push_back(third);
+      truths.push_back(truth);
+    }
+    return evaluate_coco(found, truths, 2).all.named();
+  };
+  CHECK(figures(voc) == figures(coco));
+  for (const auto& [name, figure] : figures(voc))
+    if (name == "ARs" || name == "ARm") CHECK(figure.value_or(-1) > 0.2);  // they count twice
 }
 
 TEST_CASE("the memory of a training is measured before it", "[cli][memory_estimate]") {

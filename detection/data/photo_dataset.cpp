@@ -127,13 +127,13 @@ Sample PhotoDataset::get(std::int64_t index) const {
     sample.target.labels.push_back(object.label);
     sample.target.difficult.push_back(object.difficult);
   }
-  // What only COCO's files have.
   const auto& objects = entry.objects;
-  if (std::ranges::any_of(objects, [](const auto& o) { return o.crowd || o.area > 0; }))
-    for (const PhotoEntry::Object& o : objects) {
-      sample.target.crowd.push_back(o.crowd);
-      sample.target.areas.push_back(o.area > 0 ? o.area : (o.x2 - o.x1) * (o.y2 - o.y1));
-    }
+  // Of the box as the file has it: one that was resized with its photo and brought back is no longer
+  // of exactly 32^2 pixels.
+  for (const PhotoEntry::Object& o : objects)
+    sample.target.areas.push_back(o.area > 0 ? o.area : (o.x2 - o.x1) * (o.y2 - o.y1));
+  if (std::ranges::any_of(objects, &PhotoEntry::Object::crowd))  // only in COCO's files
+    for (const PhotoEntry::Object& o : objects) sample.target.crowd.push_back(o.crowd);
   return sample;
 }
 
