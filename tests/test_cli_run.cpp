@@ -422,6 +422,31 @@ TEST_CASE("lists of any name are found, and photos that are in both said", "[cli
   CHECK_FALSE(has_photo_split(photos, "train"));
 }
 
+TEST_CASE("eval says which photos a run learned from", "[cli][cli_run]") {
+  const CliFolder folder("learned");
+  const fs::path photos = folder.path() / "photos", run = folder.path() / "run";
+  write_photos(photos, 10, false);
+  succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
+            photos.string(), "--out", run.string()});
+  const auto eval = [&](const std::string& split) {
+    return succeeds({"eval", run.string(), "--data", photos.string(), "--split", split}).out;
+  };
+  const auto learned = Catch::Contains(" were learned from"),
+             changed = Catch::Contains("is not what the run learned from");
+  CHECK_THAT(eval("val"), !learned && !changed);
+  CHECK_THAT(eval("train"),
+             Catch::Contains("8 of the 8 photos of \"train\" were learned from") && !changed);
+  CHECK_THAT(eval("trainval"), Catch::Contains("8 of the 10 photos of \"trainval\" were learned"));
+  // More photos: what was cut by their places would be cut anew.
+  write_photos(photos, 14, false);
+  CHECK_THAT(eval("val"), !learned && changed);
+  // Not what a user has to put right.
+  nlohmann::json config = json_of(run / kConfigFile);
+  config["data"]["folder"] = (folder.path() / "gone").string();
+  std::ofstream(run / kConfigFile) << config;
+  CHECK_THAT(eval("train"), !learned && !changed);
+}
+
 TEST_CASE("areas are those of the file, whatever the network's size", "[cli][coco_evaluation]") {
   // 500 x 375 is seen as 320 x 240: boxes of exactly 32^2 come back as hardly less or more.
   const CliFolder folder("areas");

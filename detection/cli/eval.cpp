@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <iostream>
+#include <optional>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -11,6 +12,7 @@
 #include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
+#include "detection/data/dataset_hash.h"
 #include "detection/data/first_images.h"
 #include "detection/data/open_photos.h"
 #include "detection/result_files.h"
@@ -93,6 +95,35 @@ Answers answers_of_any_score(const TrainedDetector& trained, const Dataset& aske
   return detect_all(*twin, asked, trained.preparation, kEnough, 1);
 }
 
+std::unique_ptr<PhotoDataset> learned_photos(const RunConfig& config,
+                                             const std::vector<std::string>& classes) {
+  return open_photos(config.data,
+                     {.split = config.train_split, .classes = classes, .cut = config.cut});
+}
+
+/// Says how many of the photos that are about to be measured the run learned from. Nothing where
+/// what it learned from is no longer there: it cannot be compared.
+void say_what_was_learned(const RunConfig& config, const PhotoDataset& asked,
+                          const std::string& split) {
+  std::unique_ptr<PhotoDataset> learned;
+  try {
+    learned = learned_photos(config, asked.class_names());
+  } catch (const std::invalid_argument&) {
+    return;
+  } catch (const std::runtime_error&) {
+    return;
+  }
+  if (const std::int64_t both = photos_in_both(*learned, asked); both > 0)
+    std::cout << both << " of the " << asked.size() << " photos of \"" << printable(split)
+              << "\" were learned from (\"" << printable(config.train_split) << "\" in "
+              << config.data << "): AP on them says little of new photos\n";
+  // Above, it is what they are today that was compared.
+  if (!config.learned_hash.empty() && hash_annotations(*learned) != config.learned_hash)
+    std::cout << "\"" << printable(config.train_split) << "\" in " << config.data
+              << " is not what the run learned from, photos or annotations have changed since: it "
+                 "may have learned from some of those that are measured\n";
+}
+
 /// AP50 on some of the photos that a run learned from; nothing, after a line that says why, where
 /// they are not as they were, and for weights by themselves, which do not know them.
 std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
@@ -102,7 +133,7 @@ std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
   const RunConfig config = load_run_config(settings.run / kConfigFile);
   const std::vector<std::string>& names = trained.spec.classes;
   try {
-    const auto photos = open_photos(config.data, {.split = config.train_split, .classes = names});
+    const auto photos = learned_photos(config, names);
     const FirstImages some(*photos, kSome);
     const auto proposed = with_proposals(trained.spec, some, settings.out / "proposals", "learned");
     const Dataset& learned = proposed ? static_cast<const Dataset&>(*proposed) : some;
@@ -123,10 +154,15 @@ void eval_run(EvalSettings settings) {
   const TrainedDetector trained = load_run(settings.run, settings.best);
   const std::int64_t parameters = trained.detector->parameter_count();
   nn::prepare_for_inference(*trained.detector);  // whose layers hold no parameters any more
-  say_how_it_is_split(settings.data);
+  const std::optional<RunConfig> config =
+      is_run_folder(settings.run) ? std::optional(load_run_config(settings.run / kConfigFile))
+                                  : std::nullopt;
+  const PhotoCut cut = config ? config->cut : PhotoCut::by_name;
+  say_how_it_is_split(settings.data, cut);
   settings.split = split_to_measure(settings);
   const std::vector<std::string>& names = trained.spec.classes;
-  const auto photos = photos_for(settings.data, settings.split, names, settings.explain);
+  const auto photos = photos_for(settings.data, settings.split, names, settings.explain, cut);
+  if (config) say_what_was_learned(*config, *photos, settings.split);
   if (settings.out.empty())
     settings.out =
         (std::filesystem::is_directory(settings.run) ? settings.run : settings.run.parent_path()) /

@@ -27,9 +27,9 @@ std::string names_text(const Names& names) {
 }  // namespace
 
 std::unique_ptr<PhotoDataset> photos_for(const std::string& folder, const std::string& split,
-                                         const std::vector<std::string>& classes,
-                                         bool may_be_empty) {
-  auto photos = open_photos(folder, {.split = split, .classes = classes});
+                                         const std::vector<std::string>& classes, bool may_be_empty,
+                                         PhotoCut cut) {
+  auto photos = open_photos(folder, {.split = split, .classes = classes, .cut = cut});
   for (const std::string& line : photos->summary()) std::cout << split << ": " << line << "\n";
   const std::string why = why_empty(*photos, folder, split, classes);
   check(why.empty() || may_be_empty, why);
@@ -65,11 +65,14 @@ std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& ask
 
 bool is_cut(const std::string& folder) { return photo_splits(folder).empty(); }
 
-void say_how_it_is_split(const std::string& folder) {
+void say_how_it_is_split(const std::string& folder, PhotoCut cut) {
   const PhotoOptions options;
   if (is_cut(folder))
     std::cout << folder << " has no lists of its own: a share of " << options.val_share
-              << " of the photos, shuffled by seed " << options.split_seed
+              << " of the photos, "
+              << (cut == PhotoCut::by_name ? "chosen by their names"
+                                           : "shuffled, as in older runs,")
+              << (cut == PhotoCut::by_name ? " and seed " : " by seed ") << options.split_seed
               << ", is \"val\", the others are \"train\"\n";
 }
 

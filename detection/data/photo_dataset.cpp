@@ -155,13 +155,29 @@ std::vector<std::string> PhotoDataset::summary() const {
   return lines;
 }
 
-std::vector<std::int64_t> seeded_split(std::int64_t count, const std::string& split,
-                                       double val_share, std::uint64_t seed) {
-  const auto num_val = static_cast<std::int64_t>(val_share * static_cast<double>(count) + .5);
-  const std::vector<std::int64_t> order = Random(seed).permutation(count);
+std::vector<std::int64_t> seeded_split(const std::vector<std::string>& names,
+                                       const PhotoOptions& options) {
+  const auto count = static_cast<std::int64_t>(names.size());
+  auto num_val = static_cast<std::int64_t>(options.val_share * static_cast<double>(count) + .5);
+  std::vector<std::int64_t> order;  // "val" first
+  if (options.cut == PhotoCut::by_place) {
+    order = Random(options.split_seed).permutation(count);
+  } else {
+    if (count >= 2 && options.val_share > 0 && options.val_share < 1)
+      num_val = std::clamp<std::int64_t>(num_val, 1, count - 1);
+    std::vector<std::pair<std::string, std::int64_t>> ranked;
+    for (std::int64_t i = 0; i < count; ++i) {
+      Sha256 hash;
+      hash.update(as_bytes(concat(options.split_seed, ':', names[static_cast<std::size_t>(i)])));
+      ranked.emplace_back(hash.hex(), i);
+    }
+    std::ranges::sort(ranked);
+    for (const auto& [hash, i] : ranked) order.push_back(i);
+  }
   std::vector<std::int64_t> part;
   for (std::int64_t i = 0; i < count; ++i)
-    if ((i < num_val) == (split == "val")) part.push_back(order[static_cast<std::size_t>(i)]);
+    if ((i < num_val) == (options.split == "val"))
+      part.push_back(order[static_cast<std::size_t>(i)]);
   std::ranges::sort(part);
   return part;
 }

@@ -82,8 +82,7 @@ VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& opti
     class_names_.assign(names.begin(), names.end());
   }
 
-  const std::vector<std::string> stems =
-      voc_split(folder, options.split, options.val_share, options.split_seed, report_);
+  const std::vector<std::string> stems = voc_split(folder, options, report_);
   if (!options.classes.empty()) all = parse(folder, stems);
   Progress progress("opening photos", static_cast<std::int64_t>(stems.size()));
   std::int64_t opened = 0;

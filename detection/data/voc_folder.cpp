@@ -217,8 +217,9 @@ std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path
 
 }  // namespace
 
-std::vector<std::string> voc_split(const VocFolder& folder, const std::string& split,
-                                   double val_share, std::uint64_t seed, DataReport& report) {
+std::vector<std::string> voc_split(const VocFolder& folder, const PhotoOptions& options,
+                                   DataReport& report) {
+  const std::string& split = options.split;
   std::vector<std::string> all;
   for (const auto& [stem, files] : folder.xml_files) all.push_back(stem);
 
@@ -242,8 +243,7 @@ std::vector<std::string> voc_split(const VocFolder& folder, const std::string& s
   check(split == "train" || split == "val", "VocDataset: split must be train, val or trainval, as ",
         folder.annotations.parent_path(), " has no ImageSets/Main, got \"", printable(split), "\"");
   std::vector<std::string> part;
-  for (const std::int64_t i :
-       seeded_split(static_cast<std::int64_t>(all.size()), split, val_share, seed))
+  for (const std::int64_t i : seeded_split(all, options))
     part.push_back(all[static_cast<std::size_t>(i)]);
   return part;
 }

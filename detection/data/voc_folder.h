@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "detection/data/data_report.h"
+#include "detection/data/photo_dataset.h"
 
 namespace boxgrad::detection {
 
@@ -37,8 +38,8 @@ bool has_voc_list(const std::filesystem::path& root, const std::string& name);
 /// candidate, is found.
 VocFolder find_voc_folder(const std::filesystem::path& root, const std::string& split);
 
-/// The stems that belong to a split: of a list in `folder.lists`, or of a seeded cut of all.
-std::vector<std::string> voc_split(const VocFolder& folder, const std::string& split,
-                                   double val_share, std::uint64_t seed, DataReport& report);
+/// The stems that belong to options.split: of a list in `folder.lists`, or of a seeded cut of all.
+std::vector<std::string> voc_split(const VocFolder& folder, const PhotoOptions& options,
+                                   DataReport& report);
 
 }  // namespace boxgrad::detection

@@ -60,7 +60,7 @@ void open_part(OpenedFolder& opened, const fs::path& folder, const std::string& 
 void take_list(OpenedFolder& opened, const VocFolder& files, const std::string& split,
                std::int64_t kept_faults, FaultLog& faults) {
   DataReport report(false, kept_faults);
-  const std::vector<std::string> stems = voc_split(files, split, 0, 0, report);
+  const std::vector<std::string> stems = voc_split(files, {.split = split}, report);
   take_report(report, faults, true, [&](Fault fault) { faults.add(std::move(fault)); });
   const std::set<std::string> own(stems.begin(), stems.end());
   for (OpenedFolder::Photo& photo : opened.photos)

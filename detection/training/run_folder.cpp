@@ -16,6 +16,21 @@ constexpr const char* kRunFormat = "boxgrad run 2";
 /// ssd-mobilenet is, and ssd-small had it, too, without a meaning.
 constexpr const char* kFirstFormat = "boxgrad run 1";
 
+/// Configs of before there was a choice are those of runs, and name their format; what a person
+/// writes means the cut of today.
+void cut_field(JsonFields& io, bool of_a_run, PhotoCut& cut) {
+  constexpr const char *kByName = "name", *kByPlace = "place";
+  if (!io.has("cut")) {
+    if (of_a_run) cut = PhotoCut::by_place;
+    return;
+  }
+  std::string text = cut == PhotoCut::by_name ? kByName : kByPlace;
+  io.text("cut", text);
+  check(text == kByName || text == kByPlace, "\"data.cut\" must be ", kByName, " or ", kByPlace,
+        ", got \"", text, "\"");
+  cut = text == kByName ? PhotoCut::by_name : PhotoCut::by_place;
+}
+
 void first_format_fields(JsonFields& io, PhotoRecipe& recipe) {
   auto* dense = std::get_if<DenseRecipe>(&recipe.settings);
   if (dense != nullptr && io.has("trunk_rate"))
@@ -25,6 +40,7 @@ void first_format_fields(JsonFields& io, PhotoRecipe& recipe) {
 /// `recipe` and `detector` are made when the file says of which model they are.
 void config_fields(JsonFields& io, RunConfig& config) {
   std::string format = kRunFormat, model = config.recipe.model;
+  const bool of_a_run = io.has("format");
   io.text("format", format);
   check(format == kRunFormat || format == kFirstFormat, "\"format\" must be \"", kRunFormat,
         "\", got \"", format, "\"");
@@ -37,6 +53,9 @@ void config_fields(JsonFields& io, RunConfig& config) {
     inner.text("folder", config.data);
     inner.text("train", config.train_split);
     inner.text("val", config.val_split);
+    cut_field(inner, of_a_run, config.cut);
+    // Runs of before it was written down go on without.
+    if (inner.has("train_hash")) inner.text("train_hash", config.learned_hash);
   });
   bool has_length = false;
   io.object("training", [&](JsonFields& inner) {
