@@ -422,6 +422,35 @@ TEST_CASE("lists of any name are found, and photos that are in both said", "[cli
   CHECK_FALSE(has_photo_split(photos, "train"));
 }
 
+TEST_CASE("a list that was named must be there", "[cli][photo_splits][errors]") {
+  const CliFolder folder("named");
+  const fs::path photos = folder.path() / "photos", run = folder.path() / "run";
+  write_photos(photos, 8, true);
+  const fs::path config = write_small_config(folder.path(), "ssd-small");
+  const auto train = [&](const fs::path& settings, const std::vector<std::string>& more) {
+    std::vector<std::string> all{"train",         "--config", settings.string(), "--data",
+                                 photos.string(), "--out",    run.string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  fails(train(config, {"--val", "vla"}), "has no \"vla\"; there are test, train, val");
+  nlohmann::json named = json_of(config);
+  named["data"]["val"] = "vla";
+  std::ofstream(folder.path() / "named.json") << named;
+  fails(train(folder.path() / "named.json", {}), "has no \"vla\"");
+  fs::remove(photos / "ImageSets/Main/val.txt");
+  fails(train(config, {"--val", "val"}), "has no \"val\"; there are test, train");
+  CHECK_FALSE(fs::exists(run));
+  // The default alone may be absent.
+  CHECK_THAT(succeeds(train(config, {})).out, Catch::Contains("there is no \"val\": nothing is"));
+  fs::remove_all(run);
+  // A folder for lists that holds none.
+  for (const char* list : {"train.txt", "test.txt"}) fs::remove(photos / "ImageSets/Main" / list);
+  fails(train(config, {"--val", "vla"}), "has no \"vla\"; there are train, val");
+  CHECK_THAT(succeeds(train(config, {})).out,
+             Catch::Contains("train: 6 images") && Catch::Contains("val: 2 images"));
+}
+
 TEST_CASE("eval says which photos a run learned from", "[cli][cli_run]") {
   const CliFolder folder("learned");
   const fs::path photos = folder.path() / "photos", run = folder.path() / "run";

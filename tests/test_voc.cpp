@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "core/printable.h"
 #include "detection/data/voc.h"
+#include "detection/data/voc_folder.h"
 #include "detection/data/voc_xml.h"
 #include "detection/doctor/photo_prints.h"
 #include "tests/catch.h"
@@ -216,6 +217,17 @@ TEST_CASE("VocDataset cuts a folder without lists by a seed", "[data][voc]") {
   CHECK(VocDataset(folder.root, {.split = "trainval"}).size() == 10);
   CHECK_THROWS_WITH(VocDataset(folder.root, {.split = "test"}),
                     Catch::Contains("must be train, val or trainval"));
+}
+
+TEST_CASE("VocDataset: a folder for lists that holds none is as good as none", "[data][voc]") {
+  const Folder folder;
+  for (int i = 0; i < 10; ++i) folder.image(concat("image", i), annotation(kDog));
+  fs::create_directories(folder.root / "ImageSets/Main");
+  CHECK(voc_splits(folder.root).empty());
+  CHECK(VocDataset(folder.root, {.split = "train"}).size() == 8);
+  CHECK(VocDataset(folder.root, {.split = "val"}).size() == 2);
+  CHECK_THROWS_WITH(VocDataset(folder.root, {.split = "test"}),
+                    Catch::Contains("has no lists in ImageSets/Main, got \"test\""));
 }
 
 TEST_CASE("lack of memory is no fault of a photo", "[data][voc][fork]") {

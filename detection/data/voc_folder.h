@@ -13,7 +13,7 @@ namespace boxgrad::detection {
 /// Where the parts of a VOC-like folder are.
 struct VocFolder {
   std::filesystem::path annotations, images;
-  std::filesystem::path lists;   ///< ImageSets/Main, empty when there is none
+  std::filesystem::path lists;   ///< ImageSets/Main, empty when it holds none
   bool split_is_folder = false;  ///< annotations was chosen by the split's name
   /// Stem -> file names in those folders, sorted: "dog1" -> {"dog1.jpg"}.
   std::map<std::string, std::vector<std::string>> xml_files, image_files;
