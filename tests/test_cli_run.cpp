@@ -189,6 +189,12 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
     CHECK((found["category_id"] == "red" || found["category_id"] == "green"));
     CHECK(found["bbox"].size() == 4);
   }
+  // Which weights a figure is of, and neither in the place of the other.
+  CHECK(json_of(first / "eval_val_best/metrics.json")["weights"] == kBestFile);
+  CHECK(json_of(first / "eval_val/metrics.json")["weights"] == kModelFile);
+  CHECK(json_of(first / "metrics.json")["weights"] == kModelFile);
+  succeeds({"eval", (first / kBestFile).string(), "--data", photos.string(), "--best"});
+  CHECK(json_of(first / "eval_val/metrics.json")["weights"] == kBestFile);
   // Pretrained: by a run's folder, and on photos with other classes.
   succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
             photos.string(), "--out", (folder.path() / "third").string(), "--pretrained",

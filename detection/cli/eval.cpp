@@ -163,10 +163,11 @@ void eval_run(EvalSettings settings) {
   const std::vector<std::string>& names = trained.spec.classes;
   const auto photos = photos_for(settings.data, settings.split, names, settings.explain, cut);
   if (config) say_what_was_learned(*config, *photos, settings.split);
+  // A file of weights is itself and no run's best.
+  const bool is_run = std::filesystem::is_directory(settings.run), best = is_run && settings.best;
   if (settings.out.empty())
-    settings.out =
-        (std::filesystem::is_directory(settings.run) ? settings.run : settings.run.parent_path()) /
-        ("eval_" + settings.split);
+    settings.out = (is_run ? settings.run : settings.run.parent_path()) /
+                   concat("eval_", settings.split, best ? "_best" : "");
   double proposing = 0;  // seconds, or what they were when the cache was made
   const auto proposed =
       with_proposals(trained.spec, *photos, settings.out / "proposals", settings.split, &proposing);
@@ -176,7 +177,9 @@ void eval_run(EvalSettings settings) {
   Progress progress("photos", asked.size());
   result.answers = detect_all(*trained.detector, asked, trained.preparation, -1, 1,
                               [&](std::int64_t done) { progress.update(done); });
+  const Path weights = is_run ? Path(best ? kBestFile : kModelFile) : settings.run.filename();
   Measurement measured{.run = settings.run.string(),
+                       .weights = weights.string(),
                        .data = settings.data,
                        .split = settings.split,
                        .style = settings.style};
@@ -242,7 +245,8 @@ int run_eval(int argc, char** argv) {
   program.flag("--best", settings.best, "the weights of the best look during training");
   program.flag("--explain", settings.explain, "what the errors are, what each kind costs, and why");
   program.flag("--results", settings.results, "the answers as VOC's and COCO's result files");
-  program.option("--out", settings.out, "where figures and pictures go (RUN/eval_SPLIT)");
+  program.option("--out", settings.out,
+                 "where figures and pictures go (RUN/eval_SPLIT, _best behind it with --best)");
   return program.run(argc, argv, [&] { eval_run(settings); });
 }
 

@@ -405,6 +405,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
             << " MB at the most\n";
   write_results({spec, detector, preparation_of(spec)}, recipe, summary, photos,
                 {.run = run.out.string(),
+                 .weights = kModelFile,
                  .data = config.data,
                  .split = photos.has_val() ? config.val_split : config.train_split,
                  .style = "coco"},
