@@ -56,6 +56,14 @@ std::string why_empty(const PhotoDataset& photos, const std::string& folder,
                 ": names are compared letter by letter");
 }
 
+void check_split_exists(const char* option, const std::string& folder, const std::string& split) {
+  if (has_photo_split(folder, split)) return;
+  std::vector<std::string> own = photo_splits(folder);
+  if (own.empty()) own = {"train", "val"};  // those that are cut
+  check(false, option, ": ", folder, " has no \"", printable(split), "\"; there are ",
+        names_text(own));
+}
+
 std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& asked) {
   std::set<std::filesystem::path> files;
   for (const PhotoEntry& entry : learned.entries()) files.insert(entry.image);

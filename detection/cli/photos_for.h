@@ -25,6 +25,10 @@ std::unique_ptr<PhotoDataset> photos_for(const std::string& folder, const std::s
 std::string why_empty(const PhotoDataset& photos, const std::string& folder,
                       const std::string& split, const std::vector<std::string>& classes);
 
+/// A list that somebody named and that is not there is a slip of the pen: throws
+/// std::invalid_argument with the names that there are. `option` stands in front.
+void check_split_exists(const char* option, const std::string& folder, const std::string& split);
+
 /// How many of `asked` are photos of `learned`, too: AP on those says nothing of new ones.
 std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& asked);
 

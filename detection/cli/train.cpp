@@ -247,19 +247,6 @@ Run found_run(const Program& program, const Path& out) {
   return run;
 }
 
-/// A list that somebody named and that is not there is a slip of the pen. Only the default may be
-/// absent; a run's config.json says that, too.
-void check_val_split(const Program& program, const RunConfig& config) {
-  if (!program.given("--val") && config.val_split == RunConfig().val_split) return;
-  if (has_photo_split(config.data, config.val_split)) return;
-  std::vector<std::string> own = photo_splits(config.data);
-  if (own.empty()) own = {"train", "val"};
-  std::string names;
-  for (const std::string& name : own) names += (names.empty() ? "" : ", ") + printable(name);
-  check(false, "--val: ", config.data, " has no \"", printable(config.val_split), "\"; there are ",
-        names);
-}
-
 /// What a run learns from is written down when it begins. When it goes on with other photos, or
 /// with other boxes on them, it would end as no run that was never stopped.
 void settle_learned(const PhotoDataset& learned, Run& run) {
@@ -363,7 +350,9 @@ void train_run(const Program& program, const TrainSettings& settings) {
       settings.resume.empty() ? new_run(program, settings) : found_run(program, settings.resume);
   RunConfig& config = run.config;
   PhotoRecipe& recipe = config.recipe;
-  if (run.new_config) check_val_split(program, config);
+  // Only the default may be absent; a run's config.json names that, too.
+  if (run.new_config && (program.given("--val") || config.val_split != RunConfig().val_split))
+    check_split_exists("--val", config.data, config.val_split);
   RunPhotos photos = photos_of(config);
   settle_learned(*photos.learned.photos, run);
   if (run.new_config) set_length(program, settings, photos.learned.size(), recipe);
