@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "detection/data/photo_dataset.h"
 
 namespace boxgrad::detection {
 namespace {
@@ -37,15 +38,26 @@ std::string exact(Scalar value) {
   return {text, end};
 }
 
+/// What no file's name may hold on any system, or a shell would stumble over. Bytes of UTF-8 stay:
+/// most of the world's names are made of them. A leading dot would follow "_", and hides nothing.
 std::string in_file_name(std::string name) {
   std::ranges::replace_if(
       name,
       [](char c) {
-        return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                 c == '.' || c == '-' || c == '_');
+        const auto byte = static_cast<unsigned char>(c);
+        return byte < 0x80 && !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_');
       },
       '_');
   return name;
+}
+
+/// `name`, or "name_2", "name_3", ..., which none of `taken` is; it is taken then. Without regard
+/// to case, which not every disk tells apart.
+std::string free_name(const std::string& name, std::set<std::string>& taken) {
+  std::string free = name;
+  for (int i = 2; !taken.insert(lower_case(free)).second; ++i) free = concat(name, "_", i);
+  return free;
 }
 
 /// A whole number as it is, anything else as a JSON string.
@@ -58,6 +70,22 @@ std::string json_id(const std::string& id) {
 }
 
 }  // namespace
+
+std::vector<std::string> voc_result_ids(const std::vector<std::string>& names) {
+  // Names without blanks keep themselves, wherever the others stand.
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  std::set<std::string> taken;
+  for (const std::string& name : names)
+    if (std::ranges::none_of(name, is_blank)) taken.insert(name);
+  std::vector<std::string> ids = names;
+  for (std::string& id : ids) {
+    if (std::ranges::none_of(id, is_blank)) continue;
+    std::ranges::replace_if(id, is_blank, '_');
+    const std::string mended = id;
+    for (int i = 2; !taken.insert(id).second; ++i) id = concat(mended, "_", i);
+  }
+  return ids;
+}
 
 std::vector<std::filesystem::path> write_voc_results(const std::filesystem::path& folder,
                                                      const std::string& split,
@@ -72,10 +100,8 @@ std::vector<std::filesystem::path> write_voc_results(const std::filesystem::path
   std::vector<std::string> texts(class_names.size());
   std::set<std::string> taken;
   for (const std::string& name : class_names) {
-    const std::string file =
-        concat("comp4_det_", in_file_name(split), "_", in_file_name(name), ".txt");
-    check(taken.insert(file).second, "write_voc_results: two classes would be written to ", file);
-    files.push_back(folder / file);
+    const std::string free = free_name(in_file_name(name), taken);
+    files.push_back(folder / concat("comp4_det_", in_file_name(split), "_", free, ".txt"));
   }
   for (std::size_t n = 0; n < detections.size(); ++n)
     for (std::size_t d = 0; d < detections[n].labels.size(); ++d) {

@@ -15,15 +15,16 @@ namespace boxgrad::detection {
 ///   <photo> <score> <x1> <y1> <x2> <y2>
 ///
 /// Pixels count from 1 and both ends belong to the box: (x1 + 1, y1 + 1, x2, y2) of ours, which are
-/// continuous. A class without detections gets an empty file. In the file's name, whatever is no
-/// letter, digit, ".", "-" or "_" of ASCII becomes "_".
+/// continuous. A class without detections gets an empty file. In the file's name, whatever of ASCII is
+/// no letter, digit, ".", "-" or "_" becomes "_"; a class that would share the file of one before it
+/// gets a number, "guinea_pig_2".
 ///
 /// detections   boxes in pixels of the photos, labels 1, 2, ... of class_names
 /// photo_ids    one for each image: their names in the lists, without extension
 /// returns      the files, by class
-/// throws       std::invalid_argument when numbers differ, a label has no name, an id is empty or
-///              holds blanks, or two classes would share a file; std::runtime_error when one cannot
-///              be written. Each file is whole or as it was.
+/// throws       std::invalid_argument when numbers differ, a label has no name, or an id is empty or
+///              holds blanks; std::runtime_error when one cannot be written. Each file is whole or
+///              as it was.
 ///
 /// Everingham, Winn, "The PASCAL VOC 2012 development kit", section 8.2.
 std::vector<std::filesystem::path> write_voc_results(const std::filesystem::path& folder,
@@ -31,6 +32,10 @@ std::vector<std::filesystem::path> write_voc_results(const std::filesystem::path
                                                      const std::vector<Detections>& detections,
                                                      const std::vector<std::string>& photo_ids,
                                                      const std::vector<std::string>& class_names);
+
+/// Photos' names as ids for it, whose lines are split at blanks: these become "_", and a number
+/// keeps apart what would then be called alike, "a_b_2".
+std::vector<std::string> voc_result_ids(const std::vector<std::string>& names);
 
 /// COCO's: one list of
 ///

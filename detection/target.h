@@ -16,10 +16,11 @@ struct Target {
   /// the detector: in SSD it does (SsdOptions::learn_difficult), in the others it does not.
   std::vector<bool> difficult = {};
 
-  // COCO's. Either may be empty, as in all other datasets.
-  std::vector<bool> crowd = {};    ///< [G], a group that was not taken apart; difficult, too
-  std::vector<double> areas = {};  ///< [G], of the object's outline in square pixels of the file;
-                                   ///< without it that of the box
+  /// [G], COCO's: a group that was not taken apart; difficult, too. Empty: none is.
+  std::vector<bool> crowd = {};
+  /// [G], in square pixels of the file, of COCO's outline where there is one, else of the box.
+  /// Empty, as in datasets that are no photos: those of `boxes`.
+  std::vector<double> areas = {};
 };
 
 /// What a detector says of one image, best score first.

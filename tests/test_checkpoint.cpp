@@ -49,6 +49,7 @@ TEST_CASE("checkpoint: what is saved is loaded, and two generations are kept", "
   REQUIRE(c.has_value());
   CHECK(c->iteration == 30);
   CHECK(c->total_iterations == 100);
+  CHECK_FALSE(c->looks.has_value());  // as in those of before it was kept
   CHECK(c->seconds == 1.5);
   CHECK(c->random == Random(1, 2, 3));
   CHECK(c->config == "{\"a\": \"<b>\"}");
@@ -60,6 +61,14 @@ TEST_CASE("checkpoint: what is saved is loaded, and two generations are kept", "
   std::ranges::sort(names);
   CHECK(names == std::vector<std::string>{"checkpoint-20.json", "checkpoint-20.safetensors",
                                           "checkpoint-30.json", "checkpoint-30.safetensors"});
+}
+
+TEST_CASE("checkpoint: how many looks there are", "[checkpoint]") {
+  const Folder folder;
+  Checkpoint c = make(10);
+  c.looks = 3;
+  save_checkpoint(folder.path, c);
+  CHECK(load_checkpoint(folder.path)->looks == 3);
 }
 
 TEST_CASE("checkpoint: what an earlier run left does not pass for the newest", "[checkpoint]") {

@@ -52,6 +52,80 @@ TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
         "holds a run already");
 }
 
+TEST_CASE("a run does not go on with other photos, wherever one stands", "[cli][cli_run]") {
+  struct Stand {  // the process's folder, put back
+    fs::path before = fs::current_path();
+    explicit Stand(const fs::path& folder) { fs::current_path(folder); }
+    ~Stand() { fs::current_path(before); }
+  };
+  const CliFolder folder("moved");
+  const fs::path photos = folder.path() / "photos", run = folder.path() / "run";
+  write_photos(photos, 8, true);
+  const std::string config = write_small_config(folder.path(), "ssd-small").string();
+  {
+    const Stand here(folder.path());
+    succeeds({"train", "--config", config, "--data", "./photos", "--out", run.string()});
+  }
+  CHECK(json_of(run / kConfigFile)["data"]["folder"] == photos.string());
+  const std::string bits = sha256_file(run / kModelFile);
+  const auto forget = [&](bool checkpoints) {
+    fs::remove(run / kModelFile);
+    std::vector<fs::path> old;
+    for (const auto& entry : fs::directory_iterator(run))
+      if (entry.path().filename().string().starts_with("checkpoint-")) old.push_back(entry.path());
+    for (const fs::path& file : old)
+      if (checkpoints) fs::remove(file);
+  };
+  // A corrected box, a list of the same length: whether or not there is a checkpoint.
+  const fs::path box = photos / "Annotations/photo2.xml",
+                 list = photos / "ImageSets/Main/train.txt";
+  const std::string boxes = read_text_file(box, 1 << 16), names = read_text_file(list, 1 << 16);
+  std::string moved = boxes, others = names;
+  moved.replace(moved.find("<xmin>"), 7, "<xmin>1");  // 9 becomes 19
+  others.replace(others.find("photo2"), 6, "photo1");
+  for (const bool checkpoints : {false, true}) {
+    forget(checkpoints);
+    write_file_atomically(box, moved);
+    fails({"train", "--resume", run.string()}, "are others than when the run began");
+    write_file_atomically(box, boxes);
+    write_file_atomically(list, others);
+    fails({"train", "--resume", run.string()}, "are others than when the run began");
+    write_file_atomically(list, names);
+    CHECK_FALSE(fs::exists(run / kModelFile));
+    succeeds({"train", "--resume", run.string()});
+    CHECK(sha256_file(run / kModelFile) == bits);
+  }
+  // A run of before the hash was kept, and how photos are cut: lists are what they were.
+  nlohmann::json older = json_of(run / kConfigFile);
+  for (const char* key : {"train_hash", "cut"}) CHECK(older["data"].erase(key) == 1);
+  std::ofstream(run / kConfigFile) << older;
+  forget(false);
+  succeeds({"train", "--resume", run.string()});
+  CHECK(sha256_file(run / kModelFile) == bits);
+}
+
+TEST_CASE("a run of before keeps its cut", "[cli][cli_run]") {
+  const CliFolder folder("cut");
+  const fs::path photos = folder.path() / "photos", run = folder.path() / "run";
+  write_photos(photos, 10, false);
+  const std::string config = write_small_config(folder.path(), "ssd-small").string();
+  succeeds({"train", "--config", config, "--data", photos.string(), "--out", run.string()});
+  nlohmann::json older = json_of(run / kConfigFile);
+  CHECK(older["data"]["cut"] == "name");
+  CHECK(load_run_config(run / kConfigFile).cut == PhotoCut::by_name);
+  for (const char* key : {"train_hash", "cut"}) older["data"].erase(key);
+  std::ofstream(run / kConfigFile) << older;
+  CHECK(load_run_config(run / kConfigFile).cut == PhotoCut::by_place);
+  CHECK_THAT(succeeds({"eval", run.string(), "--data", photos.string()}).out,
+             Catch::Contains("shuffled, as in older runs, by seed 0"));
+  older["data"]["cut"] = "dice";
+  std::ofstream(run / kConfigFile) << older;
+  fails({"eval", run.string(), "--data", photos.string()},
+        "\"data.cut\" must be name or place, got \"dice\"");
+  // What a person writes means the cut of today.
+  CHECK(read_user_config(config, "").cut == PhotoCut::by_name);
+}
+
 TEST_CASE("a run that is killed on its way goes on to the same bits",
           "[cli][cli_run][survive][fork]") {
   const CliFolder folder("killed");

@@ -8,7 +8,6 @@
 #include "core/autograd.h"
 #include "core/files.h"
 #include "core/image.h"
-#include "detection/data/open_photos.h"
 #include "detection/models/detector_spec.h"
 #include "detection/training/memory_estimate.h"
 #include "detection/training/run_folder.h"
@@ -22,32 +21,6 @@ using namespace boxgrad::detection;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// The same photos with the same lists, annotated like COCO.
-void write_coco_copy(const fs::path& voc, const fs::path& coco) {
-  fs::create_directories(coco);
-  fs::copy(voc / "JPEGImages", coco / "images");
-  for (const std::string split : {"train", "val", "test"}) {
-    const auto photos = open_photos(voc, {.split = split});
-    nlohmann::json json = {
-        {"images", nlohmann::json::array()},
-        {"annotations", nlohmann::json::array()},
-        {"categories", {{{"id", 7}, {"name", "green"}}, {{"id", 3}, {"name", "red"}}}}};
-    for (const PhotoEntry& entry : photos->entries()) {
-      const int id = 10 + 5 * static_cast<int>(json["images"].size());  // with gaps
-      json["images"].push_back({{"id", id},
-                                {"file_name", entry.image.filename().string()},
-                                {"width", entry.width},
-                                {"height", entry.height}});
-      for (const PhotoEntry::Object& o : entry.objects)
-        json["annotations"].push_back({{"id", 1 + json["annotations"].size()},
-                                       {"image_id", id},
-                                       {"category_id", o.label == 1 ? 7 : 3},
-                                       {"bbox", {o.x1, o.y1, o.x2 - o.x1, o.y2 - o.y1}}});
-    }
-    std::ofstream(coco / concat("instances_", split, ".json")) << json;
-  }
-}
 
 /// Batch norms that run as ops of their own on this thread.
 struct BatchNormsSeen : OpObserver {
@@ -184,6 +157,12 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
     CHECK((found["category_id"] == "red" || found["category_id"] == "green"));
     CHECK(found["bbox"].size() == 4);
   }
+  // Which weights a figure is of, and neither in the place of the other.
+  CHECK(json_of(first / "eval_val_best/metrics.json")["weights"] == kBestFile);
+  CHECK(json_of(first / "eval_val/metrics.json")["weights"] == kModelFile);
+  CHECK(json_of(first / "metrics.json")["weights"] == kModelFile);
+  succeeds({"eval", (first / kBestFile).string(), "--data", photos.string(), "--best"});
+  CHECK(json_of(first / "eval_val/metrics.json")["weights"] == kBestFile);
   // Pretrained: by a run's folder, and on photos with other classes.
   succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
             photos.string(), "--out", (folder.path() / "third").string(), "--pretrained",
@@ -205,26 +184,6 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
   succeeds({"eval", wild.string(), "--data", photos.string()});
   fails({"train", "--resume", wild.string(), "--augmentation", "photos"},
         "--augmentation cannot be changed");
-}
-
-TEST_CASE("photos annotated like COCO give the same run as like VOC", "[cli][cli_run]") {
-  const CliFolder folder("coco");
-  write_photos(folder.path() / "voc", 12, true);
-  write_coco_copy(folder.path() / "voc", folder.path() / "coco");
-  const fs::path config = write_small_config(folder.path(), "ssd-mobilenet");
-  for (const char* kind : {"voc", "coco"}) {
-    const std::string data = (folder.path() / kind).string(), run = data + "_run";
-    succeeds({"train", "--config", config.string(), "--data", data, "--out", run});
-    succeeds({"eval", run, "--data", data});
-  }
-  CHECK(sha256_file(folder.path() / "voc_run" / kModelFile) ==
-        sha256_file(folder.path() / "coco_run" / kModelFile));
-  const auto figures = [&](const char* run) {
-    nlohmann::json json = json_of(folder.path() / run / "eval_test/metrics.json");
-    for (const char* key : {"run", "data", "ms_per_photo"}) json.erase(key);
-    return json;
-  };
-  CHECK(figures("voc_run") == figures("coco_run"));
 }
 
 TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cli_run][errors]") {
@@ -281,6 +240,17 @@ TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cl
   CHECK(partly.status == 1);
   CHECK_THAT(partly.err, Catch::Contains("nowhere.jpg") && Catch::Contains("1 of 2 photos failed"));
   CHECK_THAT(partly.out, Catch::Contains("photo1.png: "));
+  // Drawn copies do not take the place of photos, however the folder and the photo are named.
+  const std::string before = sha256_file(photo);
+  const fs::path links = folder.path() / "links";
+  fs::create_directories(links);
+  fs::create_symlink(photo, links / "other.png");
+  for (const auto& [given, draw] :
+       {std::pair<std::string, fs::path>(photo, photos / "JPEGImages"),
+        std::pair<std::string, fs::path>(photo, photos / "Annotations/../JPEGImages/"),
+        std::pair<std::string, fs::path>((links / "other.png").string(), photos / "JPEGImages")})
+    fails({"detect", run.string(), given, "--draw", draw.string()}, "is the folder of");
+  CHECK(sha256_file(photo) == before);
   fails({"compress", run.string(), "--energy", "0"}, "--energy");
   fails({"compress", run.string(), "--energy", "1"}, "no layer becomes smaller");
   fails({"compress", run.string(), "--layers", "nothing"}, "no Linear's path matches");
@@ -295,55 +265,6 @@ TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cl
   fails({"detect", run.string(), photo}, "config.json: \"detector.classes\" is missing");
   fs::remove(run / kModelFile);
   fails({"detect", run.string(), photo}, "has no model.safetensors; its training has not ended");
-}
-
-TEST_CASE("the splits that a folder has of its own", "[cli][photo_splits]") {
-  const CliFolder folder("splits");
-  write_photos(folder.path() / "lists", 8, true);
-  write_photos(folder.path() / "none", 4, false);
-  CHECK(photo_splits(folder.path() / "lists") == std::vector<std::string>{"test", "train", "val"});
-  CHECK(photo_splits(folder.path() / "none").empty());
-  write_photos(folder.path() / "folders/train", 4, false);
-  write_photos(folder.path() / "folders/valid", 4, false);
-  CHECK(photo_splits(folder.path() / "folders") == std::vector<std::string>{"train", "val"});
-  fs::create_directories(folder.path() / "coco/annotations");
-  std::ofstream(folder.path() / "coco/annotations/instances_train2017.json") << "{}";
-  std::ofstream(folder.path() / "coco/annotations/instances_val2017.json") << "{}";
-  CHECK(photo_splits(folder.path() / "coco") == std::vector<std::string>{"train", "val"});
-  CHECK_THROWS_WITH(photo_splits(folder.path() / "absent"), Catch::Contains("there is no"));
-}
-
-TEST_CASE("lists of any name are found, and photos that are in both said", "[cli][photo_splits]") {
-  const CliFolder folder("lists");
-  const fs::path photos = folder.path() / "photos", lists = photos / "ImageSets/Main";
-  write_photos(photos, 12, true);
-  fs::copy(lists / "val.txt", lists / "my_val.txt");
-  CHECK(photo_splits(photos) == std::vector<std::string>{"test", "train", "val"});
-  CHECK(has_photo_split(photos, "my_val"));
-  CHECK_FALSE(has_photo_split(photos, "other_val"));
-  std::ofstream(lists / "all.txt")
-      << read_text_file(lists / "train.txt", 1 << 16) << read_text_file(lists / "val.txt", 1 << 16);
-  const auto train = [&](const std::string& learned, const std::string& asked) {
-    const fs::path run = folder.path() / (learned + asked);
-    return succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(),
-                     "--data", photos.string(), "--out", run.string(), "--train", learned, "--val",
-                     asked})
-        .out;
-  };
-  const std::string both = " are among those of ";
-  CHECK_THAT(train("train", "my_val"), Catch::Contains("my_val: 3 images") &&
-                                           Catch::Contains("on my_val: AP ") &&
-                                           !Catch::Contains(both));
-  CHECK_THAT(train("all", "val"),
-             Catch::Contains("3 of the 3 photos of \"val\"" + both + "\"all\": AP on them"));
-  // Lists with "_" alone are the folder's splits, and nothing is cut.
-  for (const char* name : {"val", "test", "train", "all"}) {
-    const fs::path list = lists / concat(name, ".txt");
-    if (name == std::string("train")) fs::copy(list, lists / "my_train.txt");
-    fs::remove(list);
-  }
-  CHECK(photo_splits(photos) == std::vector<std::string>{"my_train", "my_val"});
-  CHECK_FALSE(has_photo_split(photos, "train"));
 }
 
 TEST_CASE("the memory of a training is measured before it", "[cli][memory_estimate]") {

@@ -2,8 +2,10 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "core/files.h"
+#include "core/random.h"
 #include "detection/data/coco.h"
 #include "detection/data/coco_json.h"
 #include "detection/data/open_photos.h"
@@ -219,9 +221,14 @@ TEST_CASE("CocoDataset: \"trainval\" is a split of its own", "[coco][data]") {
   CHECK(photo_splits(folder.root).empty());
   CHECK(CocoDataset(folder.root, {.split = "trainval"}).size() == 1);
   CHECK(CocoDataset(folder.root, {.split = "train", .val_share = 0}).size() == 1);
+  folder.text("instances_test.json", text);
+  CHECK(photo_splits(folder.root) == std::vector<std::string>{"test", "trainval"});
+  CHECK(has_photo_split(folder.root, "trainval"));
+  CHECK_FALSE(has_photo_split(folder.root, "train"));
+  fs::remove(folder.root / "instances_test.json");
   folder.text("instances_train.json", text);
   folder.text("instances_val.json", text);
-  CHECK(photo_splits(folder.root) == std::vector<std::string>{"train", "val"});
+  CHECK(photo_splits(folder.root) == std::vector<std::string>{"train", "val", "trainval"});
   for (const char* split : {"train", "val", "trainval"})
     CHECK(CocoDataset(folder.root, {.split = split}).size() == 1);
   // Its pictures may lie where those of its parts do.
@@ -304,14 +311,100 @@ TEST_CASE("open_photos looks which way a folder is annotated", "[coco][data]") {
   CHECK(dynamic_cast<VocDataset*>(open_photos(folder.root).get()) != nullptr);
 }
 
+namespace {
+
+std::vector<std::string> numbered(int count) {
+  std::vector<std::string> names;
+  for (int i = 0; i < count; ++i) names.push_back(concat("photo", i));
+  return names;
+}
+
+std::vector<std::int64_t> cut_of(const std::vector<std::string>& names, PhotoOptions options,
+                                 const std::string& split) {
+  options.split = split;
+  return seeded_split(names, options);
+}
+
+}  // namespace
+
 TEST_CASE("seeded_split gives every image to one side", "[coco][data]") {
-  std::vector<std::int64_t> all = seeded_split(11, "train", 0.3, 5);
-  CHECK(all.size() == 8);
-  const std::vector<std::int64_t> val = seeded_split(11, "val", 0.3, 5);
-  all.insert(all.end(), val.begin(), val.end());
-  std::ranges::sort(all);
-  for (std::size_t i = 0; i < 11; ++i) CHECK(all[i] == std::int64_t(i));
-  CHECK(seeded_split(11, "val", 0.3, 6) != val);
+  for (const PhotoCut cut : {PhotoCut::by_name, PhotoCut::by_place}) {
+    PhotoOptions options{.val_share = 0.3, .split_seed = 5, .cut = cut};
+    std::vector<std::int64_t> all = cut_of(numbered(11), options, "train");
+    CHECK(all.size() == 8);
+    const std::vector<std::int64_t> val = cut_of(numbered(11), options, "val");
+    all.insert(all.end(), val.begin(), val.end());
+    std::ranges::sort(all);
+    for (std::size_t i = 0; i < 11; ++i) CHECK(all[i] == std::int64_t(i));
+    options.split_seed = 6;
+    CHECK(cut_of(numbered(11), options, "val") != val);
+  }
+  // Two photos are enough for both sides, unless one is not wanted.
+  for (const double share : {0.01, 0.2, 0.99})
+    CHECK(cut_of(numbered(2), {.val_share = share}, "val").size() == 1);
+  CHECK(cut_of(numbered(2), {.val_share = 0}, "val").empty());
+  CHECK(cut_of(numbered(2), {.val_share = 1}, "train").empty());
+  CHECK(cut_of(numbered(1), {}, "train").size() == 1);
+}
+
+TEST_CASE("seeded_split: runs of before find their photos again", "[coco][data]") {
+  const std::vector<std::int64_t> order = Random(0).permutation(10);
+  std::vector<std::int64_t> val{order[0], order[1]};
+  std::ranges::sort(val);
+  CHECK(cut_of(numbered(10), {.cut = PhotoCut::by_place}, "val") == val);
+}
+
+TEST_CASE("a new photo leaves the others on their sides", "[coco][data]") {
+  // One more or one less in front, in the middle and behind: at the most the one at the border moves.
+  const std::vector<std::string> names = numbered(100);
+  const auto val_names = [](const std::vector<std::string>& of) {
+    std::set<std::string> val;
+    for (const std::int64_t i : cut_of(of, {}, "val")) val.insert(of[static_cast<std::size_t>(i)]);
+    return val;
+  };
+  const std::set<std::string> before = val_names(names);
+  CHECK(before.size() == 20);
+  for (const int place : {0, 37, 100})
+    for (int k = 0; k < 10; ++k) {
+      const std::string added = concat("new", k);
+      std::vector<std::string> more = names;
+      more.insert(more.begin() + place, added);
+      const std::set<std::string> after = val_names(more);
+      CHECK(std::ranges::count_if(names, [&](const std::string& name) {
+              return before.contains(name) != after.contains(name);
+            }) <= 1);
+    }
+  // Renumbered images of a COCO file, and the same photos annotated like VOC, are cut alike.
+  const Folder folder;
+  std::string first, second;
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = concat("p", i, ".png");
+    folder.picture("coco/" + name);
+    folder.picture("voc/" + name);
+    folder.text(concat("voc/p", i, ".xml"),
+                "<annotation><size><width>20</width><height>10</height></size><object><name>dog"
+                "</name><bndbox><xmin>3</xmin><ymin>2</ymin><xmax>8</xmax><ymax>9</ymax></bndbox>"
+                "</object></annotation>");
+    const auto image = [&](int id) {
+      return concat(R"({"id": )", id, R"(, "file_name": ")", name,
+                    R"(", "width": 20, "height": 10})");
+    };
+    first += (i == 0 ? "" : ", ") + image(i);
+    second = image(70 - i) + (i == 0 ? "" : ", ") + second;
+  }
+  const auto val_of = [&](const char* part) {
+    std::set<std::string> val;
+    const auto photos = open_photos(folder.root / part, {.split = "val"});
+    for (const PhotoEntry& entry : photos->entries())
+      val.insert(entry.image.filename().string());
+    return val;
+  };
+  folder.text("coco/x.json", file(first, ""));
+  const std::set<std::string> coco = val_of("coco");
+  CHECK(coco.size() == 2);
+  folder.text("coco/x.json", file(second, ""));
+  CHECK(val_of("coco") == coco);
+  CHECK(val_of("voc") == coco);
 }
 
 TEST_CASE("CocoDataset does not look for pictures outside of its folder", "[coco][data]") {

@@ -1,4 +1,6 @@
 // detection/data/dataset_hash.h.
+#include <filesystem>
+#include <functional>
 #include <set>
 
 #include "detection/data/dataset_hash.h"
@@ -79,4 +81,49 @@ TEST_CASE("a dataset's hash: small ones, and neighbours that stay apart", "[data
   left.names = {"ab", "c"};
   right.names = {"a", "bc"};
   CHECK(pictures(left) != pictures(right));
+}
+
+namespace {
+
+/// Photos that are not there: their annotations.
+struct Annotated : PhotoDataset {
+  Annotated() : PhotoDataset("Annotated", {.classes = {"thing", "other"}}) {
+    for (const char* name : {"x/a.png", "x/b.png"}) {
+      PhotoEntry entry{.image = name, .width = 30, .height = 20};
+      entry.objects = {{.label = 1, .x1 = 1, .y1 = 2, .x2 = 1234.5, .y2 = 4}};
+      entries_.push_back(entry);
+    }
+  }
+  PhotoEntry& first() { return entries_.front(); }
+  void turn_round() { std::swap(entries_.front(), entries_.back()); }
+  void drop() { entries_.pop_back(); }
+  void rename_class() { class_names_[1] = "others"; }
+};
+
+}  // namespace
+
+TEST_CASE("the hash of annotations: of all that they say, and of no folder", "[dataset_hash]") {
+  const Annotated plain;
+  std::set<std::string> seen{hash_annotations(plain)};
+  CHECK(seen.begin()->size() == 64);
+  const std::vector<std::function<void(Annotated&)>> changes{
+      [](Annotated& a) { a.first().image = "x/c.png"; },
+      [](Annotated& a) { a.first().width = 31; },
+      [](Annotated& a) { a.first().objects[0].label = 2; },
+      [](Annotated& a) { a.first().objects[0].x2 += 1e-9; },
+      [](Annotated& a) { a.first().objects[0].difficult = true; },
+      [](Annotated& a) { a.first().objects[0].crowd = true; },
+      [](Annotated& a) { a.first().objects.push_back(a.first().objects[0]); },
+      [](Annotated& a) { a.first().objects.clear(); },
+      [](Annotated& a) { a.turn_round(); },
+      [](Annotated& a) { a.drop(); },
+      [](Annotated& a) { a.rename_class(); }};
+  for (const auto& change : changes) {
+    Annotated changed;
+    change(changed);
+    CHECK(seen.insert(hash_annotations(changed)).second);
+  }
+  Annotated elsewhere;
+  elsewhere.first().image = "y/a.png";
+  CHECK(hash_annotations(elsewhere) == hash_annotations(plain));
 }

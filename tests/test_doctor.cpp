@@ -187,6 +187,32 @@ TEST_CASE("examine: the same faults in a COCO folder", "[doctor]") {
   CHECK(examine(folder.root / "train" / "_annotations.coco.json").images == 3);
 }
 
+TEST_CASE("examine: COCO's \"trainval\" beside other splits", "[doctor]") {
+  const PhotoFolder folder("doctor_trainval");
+  const auto write = [&](const std::string& split, const std::string& photo, std::uint8_t grey) {
+    folder.picture("images/" + photo, 100, 80, grey);
+    folder.text("annotations/instances_" + split + ".json",
+                concat(R"({"images": [{"id": 1, "file_name": ")", photo,
+                       R"(", "width": 100, "height": 80}], "annotations": [{"id": 5, "image_id": 1,
+                       "category_id": 2, "bbox": [10, 10, 0, 30]}],
+                       "categories": [{"id": 2, "name": "dog"}]})"));
+  };
+  write("trainval", "a.png", 1);
+  write("test", "b.png", 2);
+  FaultLog faults(10);
+  const OpenedFolder both = open_all_splits(folder.root, 10, faults);
+  CHECK(both.splits == std::vector<std::string>{"test", "trainval"});
+  CHECK(both.photos.size() == 2);
+  CHECK(faults.count(FaultKind::no_area) == 2);
+  // Its photos and faults are not counted twice where its parts are there.
+  write("train", "a.png", 1);
+  write("val", "c.png", 3);
+  FaultLog again(10);
+  CHECK(open_all_splits(folder.root, 10, again).splits ==
+        std::vector<std::string>{"train", "val", "test"});
+  CHECK(again.count(FaultKind::no_area) == 3);
+}
+
 TEST_CASE("examine keeps going where one split is broken", "[doctor][errors]") {
   const PhotoFolder folder("doctor_broken");
   folder.picture("train/a.png", 100, 80, 1);

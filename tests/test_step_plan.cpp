@@ -88,6 +88,17 @@ TEST_CASE("StepPlan: half of the time is for steps", "[step_plan]") {
   CHECK(longer.seconds == Approx(80).margin(0.2));
 }
 
+TEST_CASE("StepPlan: the looks that were expected are those to go on with", "[step_plan]") {
+  StepPlan whole(60, 5);
+  whole.expect_look(9);
+  CHECK(whole.looks() == 3);
+  StepPlan resumed(60, 5);
+  resumed.set_looks(whole.looks());
+  for (std::int64_t step = 1; step < 300; ++step)
+    CHECK(resumed.is_look(step, 300, step / 100 * 100) ==
+          whole.is_look(step, 300, step / 100 * 100));
+}
+
 TEST_CASE("StepPlan: looks are spread over a given number of steps", "[step_plan]") {
   const auto looks = [](std::int64_t total, std::int64_t wished) {
     const StepPlan plan(0, wished);

@@ -312,6 +312,35 @@ TEST_CASE("looks take no more than half of the minutes", "[trainer]") {
   CHECK(looks < 20);  // of 0.06 s at least, were each photo decoded by a core of its own
 }
 
+TEST_CASE("a resumed run looks no more often than the whole one would", "[trainer][resume]") {
+  const Folder folder("looks");
+  const SlowDataset slow;
+  const ToyDataset data;
+  TrainerOptions options = toy_options(folder.path);
+  options.minutes = 0.03;
+  options.validations = 40;
+  options.checkpoint_every = 1;
+  struct Killed {};
+  options.on_step = [](std::int64_t step, const DetectorLoss&) {
+    std::this_thread::sleep_for(Milliseconds(5));
+    if (step == 5) throw Killed();
+  };
+  const auto go = [&] {
+    const auto model = make_toy();
+    nn::AdamW optimizer(*model, {.rate = 0.01});
+    return train(*model, optimizer, data, {}, {}, options, &slow);
+  };
+  CHECK_THROWS_AS(go(), Killed);
+  const auto saved = load_checkpoint(folder.path);
+  REQUIRE(saved.has_value());
+  REQUIRE(saved->looks.has_value());
+  CHECK(*saved->looks < 20);  // more would take most of the time
+  options.on_step = {};
+  options.resume = true;
+  CHECK(go().log.validations.size() <= static_cast<std::size_t>(*saved->looks));
+  CHECK(load_checkpoint(folder.path)->looks == saved->looks);
+}
+
 TEST_CASE("what was spent before counts, up to half of the minutes", "[trainer]") {
   const ToyDataset data;
   TrainerOptions options = toy_options();

@@ -1,11 +1,18 @@
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <new>
 
 #include "core/files.h"
+#include "core/parallel.h"
 #include "core/printable.h"
 #include "detection/data/voc.h"
+#include "detection/data/voc_folder.h"
 #include "detection/data/voc_xml.h"
+#include "detection/doctor/photo_prints.h"
 #include "tests/catch.h"
 #include "tests/golden/images.h"
 
@@ -210,6 +217,56 @@ TEST_CASE("VocDataset cuts a folder without lists by a seed", "[data][voc]") {
   CHECK(VocDataset(folder.root, {.split = "trainval"}).size() == 10);
   CHECK_THROWS_WITH(VocDataset(folder.root, {.split = "test"}),
                     Catch::Contains("must be train, val or trainval"));
+}
+
+TEST_CASE("VocDataset: a folder for lists that holds none is as good as none", "[data][voc]") {
+  const Folder folder;
+  for (int i = 0; i < 10; ++i) folder.image(concat("image", i), annotation(kDog));
+  fs::create_directories(folder.root / "ImageSets/Main");
+  CHECK(voc_splits(folder.root).empty());
+  CHECK(VocDataset(folder.root, {.split = "train"}).size() == 8);
+  CHECK(VocDataset(folder.root, {.split = "val"}).size() == 2);
+  CHECK_THROWS_WITH(VocDataset(folder.root, {.split = "test"}),
+                    Catch::Contains("has no lists in ImageSets/Main, got \"test\""));
+}
+
+TEST_CASE("lack of memory is no fault of a photo", "[data][voc][fork]") {
+  const Folder folder;
+  folder.image("a", annotation(kDog));
+  folder.image("b", annotation(kDog));
+  // 200 MB of nothing: without memory for it nobody knows what is in it.
+  fs::resize_file(folder.root / "JPEGImages/b.png", 200 << 20);
+  const auto status_of = [](const auto& work) {
+    const pid_t child = fork();
+    if (child == 0) {
+      set_num_threads(1);  // the pool's threads did not come along
+      rlimit limit{};
+      std::ifstream pages("/proc/self/statm");
+      pages >> limit.rlim_cur;
+      limit.rlim_cur = limit.rlim_cur * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (64 << 20);
+      limit.rlim_max = limit.rlim_cur;
+      setrlimit(RLIMIT_AS, &limit);
+      int status = 0;
+      try {
+        work();
+      } catch (const std::bad_alloc&) {
+        status = 1;
+      } catch (...) {
+        status = 2;
+      }
+      _exit(status);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  };
+  CHECK(status_of([] {}) == 0);
+  CHECK(status_of([&] { VocDataset(folder.root, {}); }) == 1);
+  CHECK(status_of([&] { photo_prints({folder.root / "JPEGImages/b.png"}, true); }) == 1);
+  // What the file is to blame for leaves it out.
+  fs::resize_file(folder.root / "JPEGImages/b.png", 20);
+  CHECK(VocDataset(folder.root, {}).size() == 1);
+  CHECK_FALSE(photo_prints({folder.root / "JPEGImages/b.png"}, true)[0].error.empty());
 }
 
 TEST_CASE("VocDataset finds its parts in the usual layouts", "[data][voc]") {

@@ -42,7 +42,8 @@ class ToyDataset : public Dataset {
   std::vector<std::string> names_{"red", "<script>"};
 };
 
-inline std::shared_ptr<Ssd> make_toy(SsdOptions options = {}) {
+template <class Trunk = SeparableNet>
+std::shared_ptr<Ssd> make_toy(SsdOptions options = {}) {
   manual_seed(5);
   SeparableNetOptions net;
   net.stem_channels = 8;
@@ -50,7 +51,7 @@ inline std::shared_ptr<Ssd> make_toy(SsdOptions options = {}) {
   options.num_classes = 2;
   options.head_kernel = 3;
   options.levels = {{{{8, 8}, {12, 12}}, 4}};
-  return std::make_shared<Ssd>(std::make_shared<SeparableNet>(net), options);
+  return std::make_shared<Ssd>(std::make_shared<Trunk>(net), options);
 }
 
 }  // namespace boxgrad::detection

@@ -71,9 +71,22 @@ void draw_found(const Image& photo, const Detections& found,
   drawn.write_png(file);
 }
 
+/// A drawn copy is called like its photo, and takes the place of what is there: in the photos' own
+/// folder it would be the last that is seen of them. Also of those that are given by a link.
+void check_draw_folder(const DetectSettings& settings) {
+  std::error_code ignored;  // a photo that is not there is told of in its turn
+  for (const Path& photo : settings.photos)
+    for (const Path& file : {photo, std::filesystem::weakly_canonical(photo, ignored)}) {
+      const Path folder = file.has_parent_path() ? file.parent_path() : Path(".");
+      check(!std::filesystem::equivalent(folder, settings.draw, ignored), "--draw: ", settings.draw,
+            " is the folder of ", photo, ", which would be drawn over; name another");
+    }
+}
+
 void detect_run(const DetectSettings& settings) {
   check(!settings.run.empty(), "name the run's folder, then photos (boxgrad detect --help)");
   check(!settings.photos.empty(), "name the photos to look at");
+  if (!settings.draw.empty()) check_draw_folder(settings);
   TrainedDetector trained = load_run(settings.run, settings.best);
   nn::prepare_for_inference(*trained.detector);  // once for all photos
   if (!settings.draw.empty()) std::filesystem::create_directories(settings.draw);

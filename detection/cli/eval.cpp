@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <iostream>
+#include <optional>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -11,6 +12,7 @@
 #include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
+#include "detection/data/dataset_hash.h"
 #include "detection/data/first_images.h"
 #include "detection/data/open_photos.h"
 #include "detection/result_files.h"
@@ -73,10 +75,7 @@ void write_results(const EvalSettings& settings, const PhotoDataset& photos, con
   std::vector<std::string> ids;
   for (const PhotoEntry& entry : photos.entries()) ids.push_back(entry.id);
   const Path folder = settings.out / "results";
-  // VOC's lines are split at blanks, so that names with blanks need another: the file's, mended.
-  std::vector<std::string> voc_ids = ids;
-  for (std::string& id : voc_ids) std::ranges::replace(id, ' ', '_');
-  write_voc_results(folder, settings.split, answers.detections, voc_ids, names);
+  write_voc_results(folder, settings.split, answers.detections, voc_result_ids(ids), names);
   const std::int64_t left_out =
       write_coco_results(folder / "coco_results.json", answers.detections, ids, photos.class_ids());
   std::cout << "results: " << folder.string() << "\n";
@@ -96,6 +95,35 @@ Answers answers_of_any_score(const TrainedDetector& trained, const Dataset& aske
   return detect_all(*twin, asked, trained.preparation, kEnough, 1);
 }
 
+std::unique_ptr<PhotoDataset> learned_photos(const RunConfig& config,
+                                             const std::vector<std::string>& classes) {
+  return open_photos(config.data,
+                     {.split = config.train_split, .classes = classes, .cut = config.cut});
+}
+
+/// Says how many of the photos that are about to be measured the run learned from. Nothing where
+/// what it learned from is no longer there: it cannot be compared.
+void say_what_was_learned(const RunConfig& config, const PhotoDataset& asked,
+                          const std::string& split) {
+  std::unique_ptr<PhotoDataset> learned;
+  try {
+    learned = learned_photos(config, asked.class_names());
+  } catch (const std::invalid_argument&) {
+    return;
+  } catch (const std::runtime_error&) {
+    return;
+  }
+  if (const std::int64_t both = photos_in_both(*learned, asked); both > 0)
+    std::cout << both << " of the " << asked.size() << " photos of \"" << printable(split)
+              << "\" were learned from (\"" << printable(config.train_split) << "\" in "
+              << config.data << "): AP on them says little of new photos\n";
+  // Above, it is what they are today that was compared.
+  if (!config.learned_hash.empty() && hash_annotations(*learned) != config.learned_hash)
+    std::cout << "\"" << printable(config.train_split) << "\" in " << config.data
+              << " is not what the run learned from, photos or annotations have changed since: it "
+                 "may have learned from some of those that are measured\n";
+}
+
 /// AP50 on some of the photos that a run learned from; nothing, after a line that says why, where
 /// they are not as they were, and for weights by themselves, which do not know them.
 std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
@@ -105,7 +133,7 @@ std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
   const RunConfig config = load_run_config(settings.run / kConfigFile);
   const std::vector<std::string>& names = trained.spec.classes;
   try {
-    const auto photos = open_photos(config.data, {.split = config.train_split, .classes = names});
+    const auto photos = learned_photos(config, names);
     const FirstImages some(*photos, kSome);
     const auto proposed = with_proposals(trained.spec, some, settings.out / "proposals", "learned");
     const Dataset& learned = proposed ? static_cast<const Dataset&>(*proposed) : some;
@@ -126,14 +154,20 @@ void eval_run(EvalSettings settings) {
   const TrainedDetector trained = load_run(settings.run, settings.best);
   const std::int64_t parameters = trained.detector->parameter_count();
   nn::prepare_for_inference(*trained.detector);  // whose layers hold no parameters any more
-  say_how_it_is_split(settings.data);
+  const std::optional<RunConfig> config =
+      is_run_folder(settings.run) ? std::optional(load_run_config(settings.run / kConfigFile))
+                                  : std::nullopt;
+  const PhotoCut cut = config ? config->cut : PhotoCut::by_name;
+  say_how_it_is_split(settings.data, cut);
   settings.split = split_to_measure(settings);
   const std::vector<std::string>& names = trained.spec.classes;
-  const auto photos = photos_for(settings.data, settings.split, names, settings.explain);
+  const auto photos = photos_for(settings.data, settings.split, names, settings.explain, cut);
+  if (config) say_what_was_learned(*config, *photos, settings.split);
+  // A file of weights is itself and no run's best.
+  const bool is_run = std::filesystem::is_directory(settings.run), best = is_run && settings.best;
   if (settings.out.empty())
-    settings.out =
-        (std::filesystem::is_directory(settings.run) ? settings.run : settings.run.parent_path()) /
-        ("eval_" + settings.split);
+    settings.out = (is_run ? settings.run : settings.run.parent_path()) /
+                   concat("eval_", settings.split, best ? "_best" : "");
   double proposing = 0;  // seconds, or what they were when the cache was made
   const auto proposed =
       with_proposals(trained.spec, *photos, settings.out / "proposals", settings.split, &proposing);
@@ -143,7 +177,9 @@ void eval_run(EvalSettings settings) {
   Progress progress("photos", asked.size());
   result.answers = detect_all(*trained.detector, asked, trained.preparation, -1, 1,
                               [&](std::int64_t done) { progress.update(done); });
+  const Path weights = is_run ? Path(best ? kBestFile : kModelFile) : settings.run.filename();
   Measurement measured{.run = settings.run.string(),
+                       .weights = weights.string(),
                        .data = settings.data,
                        .split = settings.split,
                        .style = settings.style};
@@ -160,7 +196,6 @@ void eval_run(EvalSettings settings) {
 
   std::filesystem::create_directories(settings.out);
   write_file_atomically(settings.out / "metrics.json", figures_json(table, names, measured));
-  if (settings.results) write_results(settings, *photos, result.answers, names);
   result.class_names = names;
   result.parameters = parameters;
   Report report(trained.spec.model + " on " + settings.split, settings.data);
@@ -182,6 +217,8 @@ void eval_run(EvalSettings settings) {
   }
   report.write(settings.out / "index.html");
   std::cout << "pictures: " << (settings.out / "index.html").string() << "\n";
+  // Last: other programs' files are no reason to be without our own.
+  if (settings.results) write_results(settings, *photos, result.answers, names);
   // It is explained, but nothing was measured.
   const std::string why = why_empty(*photos, settings.data, settings.split, names);
   check(why.empty(), why);
@@ -208,7 +245,8 @@ int run_eval(int argc, char** argv) {
   program.flag("--best", settings.best, "the weights of the best look during training");
   program.flag("--explain", settings.explain, "what the errors are, what each kind costs, and why");
   program.flag("--results", settings.results, "the answers as VOC's and COCO's result files");
-  program.option("--out", settings.out, "where figures and pictures go (RUN/eval_SPLIT)");
+  program.option("--out", settings.out,
+                 "where figures and pictures go (RUN/eval_SPLIT, _best behind it with --best)");
   return program.run(argc, argv, [&] { eval_run(settings); });
 }
 

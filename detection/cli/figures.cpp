@@ -70,6 +70,7 @@ std::string figures_json(const FigureTable& table, const std::vector<std::string
     add_figures(json["classes"][class_names[k]] = nlohmann::ordered_json::object(),
                 table.classes[k]);
   json["run"] = measured.run;
+  json["weights"] = measured.weights;
   json["data"] = measured.data;
   json["split"] = measured.split;
   json["style"] = measured.style;

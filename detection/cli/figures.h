@@ -33,7 +33,9 @@ std::string figure_text(const std::optional<double>& figure);
 
 /// What was measured, and what it took.
 struct Measurement {
-  std::string run, data, split, style;
+  std::string run;
+  std::string weights;  ///< the name of their file: those at the end, or the best
+  std::string data, split, style;
   std::int64_t photos = 0;
   double ms_per_photo = 0;  ///< decoding, and proposals where the model needs them, included
   std::optional<double> ms_proposals = {};  ///< of these, for proposals from outside the network
@@ -52,7 +54,7 @@ struct TrainingFigures {
 };
 
 /// metrics.json: the figures by name (null: about nothing), {"classes": {name: figures}}, then
-/// "run", "data", "split", "style", "photos", "ms_per_photo" and, for proposals,
+/// "run", "weights", "data", "split", "style", "photos", "ms_per_photo" and, for proposals,
 /// "ms_proposals"; of a training "seconds_train", "iterations", "images" and "parameters".
 std::string figures_json(const FigureTable& table, const std::vector<std::string>& class_names,
                          const Measurement& measured, const TrainingFigures* training = nullptr);

@@ -27,9 +27,9 @@ std::string names_text(const Names& names) {
 }  // namespace
 
 std::unique_ptr<PhotoDataset> photos_for(const std::string& folder, const std::string& split,
-                                         const std::vector<std::string>& classes,
-                                         bool may_be_empty) {
-  auto photos = open_photos(folder, {.split = split, .classes = classes});
+                                         const std::vector<std::string>& classes, bool may_be_empty,
+                                         PhotoCut cut) {
+  auto photos = open_photos(folder, {.split = split, .classes = classes, .cut = cut});
   for (const std::string& line : photos->summary()) std::cout << split << ": " << line << "\n";
   const std::string why = why_empty(*photos, folder, split, classes);
   check(why.empty() || may_be_empty, why);
@@ -56,6 +56,14 @@ std::string why_empty(const PhotoDataset& photos, const std::string& folder,
                 ": names are compared letter by letter");
 }
 
+void check_split_exists(const char* option, const std::string& folder, const std::string& split) {
+  if (has_photo_split(folder, split)) return;
+  std::vector<std::string> own = photo_splits(folder);
+  if (own.empty()) own = {"train", "val"};  // those that are cut
+  check(false, option, ": ", folder, " has no \"", printable(split), "\"; there are ",
+        names_text(own));
+}
+
 std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& asked) {
   std::set<std::filesystem::path> files;
   for (const PhotoEntry& entry : learned.entries()) files.insert(entry.image);
@@ -65,11 +73,14 @@ std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& ask
 
 bool is_cut(const std::string& folder) { return photo_splits(folder).empty(); }
 
-void say_how_it_is_split(const std::string& folder) {
+void say_how_it_is_split(const std::string& folder, PhotoCut cut) {
   const PhotoOptions options;
   if (is_cut(folder))
     std::cout << folder << " has no lists of its own: a share of " << options.val_share
-              << " of the photos, shuffled by seed " << options.split_seed
+              << " of the photos, "
+              << (cut == PhotoCut::by_name ? "chosen by their names"
+                                           : "shuffled, as in older runs,")
+              << (cut == PhotoCut::by_name ? " and seed " : " by seed ") << options.split_seed
               << ", is \"val\", the others are \"train\"\n";
 }
 

@@ -18,6 +18,7 @@
 #include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
 #include "detection/cli/subcommand.h"
+#include "detection/data/dataset_hash.h"
 #include "detection/data/open_photos.h"
 #include "detection/training/augmentation_sheet.h"
 #include "detection/training/checkpoint.h"
@@ -246,13 +247,25 @@ Run found_run(const Program& program, const Path& out) {
   return run;
 }
 
+/// What a run learns from is written down when it begins. When it goes on with other photos, or
+/// with other boxes on them, it would end as no run that was never stopped.
+void settle_learned(const PhotoDataset& learned, Run& run) {
+  const std::string now = hash_annotations(learned);
+  std::string& then = run.config.learned_hash;
+  check(run.new_config || then.empty() || now == then, "--resume: the photos of \"",
+        printable(run.config.train_split), "\" in ", run.config.data,
+        ", or what is annotated on them, are others than when the run began; put them back as they "
+        "were, or begin a new run");
+  if (run.new_config) then = now;
+}
+
 /// Opens a run's photos, after saying what they are.
 RunPhotos photos_of(const RunConfig& config) {
-  say_how_it_is_split(config.data);
+  say_how_it_is_split(config.data, config.cut);
   RunPhotos all;
-  all.learned.photos =
-      photos_for(config.data, config.train_split,
-                 config.detector ? config.detector->classes : std::vector<std::string>());
+  all.learned.photos = photos_for(
+      config.data, config.train_split,
+      config.detector ? config.detector->classes : std::vector<std::string>(), false, config.cut);
   const PhotoDataset& learned = *all.learned.photos;
   if (!has_photo_split(config.data, config.val_split)) {
     std::cout
@@ -260,7 +273,8 @@ RunPhotos photos_of(const RunConfig& config) {
         << "\": nothing is measured along the way, and in the end the photos it learned from\n";
     return all;
   }
-  all.looked.photos = photos_for(config.data, config.val_split, learned.class_names());
+  all.looked.photos =
+      photos_for(config.data, config.val_split, learned.class_names(), false, config.cut);
   const PhotoDataset& looked = *all.looked.photos;
   if (const std::int64_t both = photos_in_both(learned, looked); both > 0)
     std::cout << both << " of the " << looked.size() << " photos of \"" << config.val_split
@@ -336,7 +350,11 @@ void train_run(const Program& program, const TrainSettings& settings) {
       settings.resume.empty() ? new_run(program, settings) : found_run(program, settings.resume);
   RunConfig& config = run.config;
   PhotoRecipe& recipe = config.recipe;
+  // Only the default may be absent; a run's config.json names that, too.
+  if (run.new_config && (program.given("--val") || config.val_split != RunConfig().val_split))
+    check_split_exists("--val", config.data, config.val_split);
   RunPhotos photos = photos_of(config);
+  settle_learned(*photos.learned.photos, run);
   if (run.new_config) set_length(program, settings, photos.learned.size(), recipe);
 
   // The network: measured on the photos, unless the config has one.
@@ -351,6 +369,8 @@ void train_run(const Program& program, const TrainSettings& settings) {
     const std::string taken = start(*detector, recipe, spec, photos.learned.set());
     std::cout << "starts from " << (taken.empty() ? "random weights" : taken) << "\n";
     std::filesystem::create_directories(run.out);
+    // From wherever the run is resumed, it is the same folder.
+    config.data = std::filesystem::absolute(config.data).lexically_normal().string();
     save_run_config(run.out / kConfigFile, config);
   }
   introduce(*detector, spec, photos, recipe.batch_size());
@@ -374,6 +394,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
             << " MB at the most\n";
   write_results({spec, detector, preparation_of(spec)}, recipe, summary, photos,
                 {.run = run.out.string(),
+                 .weights = kModelFile,
                  .data = config.data,
                  .split = photos.has_val() ? config.val_split : config.train_split,
                  .style = "coco"},

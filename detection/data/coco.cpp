@@ -176,9 +176,11 @@ std::vector<fs::path> annotations_of(const fs::path& full) {
 std::vector<std::string> coco_splits(const fs::path& folder) {
   const std::vector<fs::path> files = annotations_of(full_path(folder));
   std::vector<std::string> splits;
-  for (const char* split : {"train", "val", "test"})
+  for (const char* split : {"train", "val", "test", "trainval"})
     if (std::ranges::any_of(files, [&](const fs::path& file) { return split_of(file) == split; }))
       splits.push_back(split);
+  // Alone it is all that there is, out of which "train" and "val" are cut.
+  if (files.size() == 1 && splits == std::vector<std::string>{"trainval"}) return {};
   return splits;
 }
 
@@ -231,8 +233,12 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
 
   std::vector<std::int64_t> taken;
   if (cut) {
-    taken = seeded_split(static_cast<std::int64_t>(file.images.size()), options.split,
-                         options.val_share, options.split_seed);
+    // Names stay when a tool numbers its images anew. Without their endings: the same photos
+    // annotated like VOC are cut in the same way.
+    std::vector<std::string> names;
+    for (const CocoFile::Image& image : file.images)
+      names.push_back(fs::path(image.file_name).replace_extension().string());
+    taken = seeded_split(names, options);
   } else {
     for (std::size_t i = 0; i < file.images.size(); ++i)
       taken.push_back(static_cast<std::int64_t>(i));

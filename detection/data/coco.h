@@ -34,8 +34,9 @@ class CocoDataset : public PhotoDataset {
   std::vector<std::string> class_ids_;
 };
 
-/// The splits that a folder, or a file, is annotated for: of "train", "val", "test" those that
-/// names of files or of their folders say. Empty when none does.
+/// The splits that a folder, or a file, is annotated for: of "train", "val", "test", "trainval"
+/// those that names of files or of their folders say. Empty when none does, and for a single file
+/// for "trainval", of which "train" and "val" are cut.
 std::vector<std::string> coco_splits(const std::filesystem::path& folder);
 
 /// Whether there is a .json file where CocoDataset looks for them.

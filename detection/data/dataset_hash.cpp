@@ -1,6 +1,7 @@
 #include "detection/data/dataset_hash.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 
 #include "core/check.h"
@@ -40,6 +41,24 @@ std::string hash_dataset(const Dataset& dataset) {
     for (const std::int64_t label : sample.target.labels) hash_text(hash, concat("label ", label));
     for (const Scalar corner : sample.target.boxes.data()) hash_text(hash, concat(corner));
   });
+  return hash.hex();
+}
+
+std::string hash_annotations(const PhotoDataset& photos) {
+  Sha256 hash;
+  hash_text(hash, concat(photos.size()));
+  for (const std::string& name : photos.class_names()) hash_text(hash, name);
+  for (const PhotoEntry& entry : photos.entries()) {
+    hash_text(hash, entry.image.filename().string());
+    hash_text(hash, concat(entry.width, 'x', entry.height, ": ", entry.objects.size()));
+    for (const PhotoEntry::Object& o : entry.objects) {
+      hash_text(hash, concat("label ", o.label, o.difficult ? " difficult" : "",
+                             o.crowd ? " crowd" : ""));
+      // Numbers, as a training sees them: as text they would be rounded.
+      for (const double edge : {o.x1, o.y1, o.x2, o.y2})
+        hash_text(hash, concat(std::bit_cast<std::uint64_t>(edge)));
+    }
+  }
   return hash.hex();
 }
 

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/files.h"
-#include "detection/data/dataset.h"
+#include "detection/data/photo_dataset.h"
 
 /// By which a file that was made from a dataset knows it again, without a look at every picture.
 namespace boxgrad::detection {
@@ -23,5 +23,10 @@ void hash_pictures(Sha256& hash, const Dataset& dataset);
 /// hash_pictures, and the boxes and labels of the same samples: what a training depends on. As 64
 /// hexadecimal digits.
 std::string hash_dataset(const Dataset& dataset);
+
+/// All that annotations say of photos: their names in their order, sizes, boxes, labels, flags and
+/// classes. No picture is read, and the folders that they lie in do not count. As 64 hexadecimal
+/// digits.
+std::string hash_annotations(const PhotoDataset& photos);
 
 }  // namespace boxgrad::detection

@@ -16,7 +16,7 @@ std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
                                           const PhotoOptions& options = {});
 
 /// The splits that such a folder has of its own, by name; empty when it has none, so that "train"
-/// and "val" are cut by PhotoOptions::split_seed. Throws as above.
+/// and "val" are cut (PhotoOptions::val_share). Throws as above.
 std::vector<std::string> photo_splits(const std::filesystem::path& folder);
 
 /// Whether open_photos() finds this split: one of photo_splits(), or another of VOC's lists

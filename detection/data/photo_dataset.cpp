@@ -48,6 +48,12 @@ bool PhotoDataset::measure(PhotoEntry& entry, const std::string& where, double w
                            double height) {
   const std::string name = entry.image.filename().string();
   ImageHeader header;
+  const auto bad = [&](const std::exception& error) {
+    report_.add({DataProblem::bad_image, error.what(), "", entry.image, entry.image});
+    return false;
+  };
+  // What a file may be to blame for. Lack of memory and mistakes of ours are no photo's, and would
+  // leave good ones out.
   try {
     const std::vector<std::uint8_t> bytes = read_file(entry.image, kMaxImageBytes);
     header = check_image(bytes, name + ": ");
@@ -56,9 +62,10 @@ bool PhotoDataset::measure(PhotoEntry& entry, const std::string& where, double w
         header.height > limits.max_side_px || header.width * header.height > limits.max_pixels ||
         header.decoder_bytes > limits.max_decoder_bytes)
       Image::decode(bytes, name);
-  } catch (const std::exception& error) {
-    report_.add({DataProblem::bad_image, error.what(), "", entry.image, entry.image});
-    return false;
+  } catch (const std::invalid_argument& error) {
+    return bad(error);
+  } catch (const std::runtime_error& error) {
+    return bad(error);
   }
   const bool turned = header.orientation >= 5;
   entry.width = static_cast<int>(turned ? header.height : header.width);
@@ -120,13 +127,13 @@ Sample PhotoDataset::get(std::int64_t index) const {
     sample.target.labels.push_back(object.label);
     sample.target.difficult.push_back(object.difficult);
   }
-  // What only COCO's files have.
   const auto& objects = entry.objects;
-  if (std::ranges::any_of(objects, [](const auto& o) { return o.crowd || o.area > 0; }))
-    for (const PhotoEntry::Object& o : objects) {
-      sample.target.crowd.push_back(o.crowd);
-      sample.target.areas.push_back(o.area > 0 ? o.area : (o.x2 - o.x1) * (o.y2 - o.y1));
-    }
+  // Of the box as the file has it: one that was resized with its photo and brought back is no longer
+  // of exactly 32^2 pixels.
+  for (const PhotoEntry::Object& o : objects)
+    sample.target.areas.push_back(o.area > 0 ? o.area : (o.x2 - o.x1) * (o.y2 - o.y1));
+  if (std::ranges::any_of(objects, &PhotoEntry::Object::crowd))  // only in COCO's files
+    for (const PhotoEntry::Object& o : objects) sample.target.crowd.push_back(o.crowd);
   return sample;
 }
 
@@ -148,13 +155,29 @@ std::vector<std::string> PhotoDataset::summary() const {
   return lines;
 }
 
-std::vector<std::int64_t> seeded_split(std::int64_t count, const std::string& split,
-                                       double val_share, std::uint64_t seed) {
-  const auto num_val = static_cast<std::int64_t>(val_share * static_cast<double>(count) + .5);
-  const std::vector<std::int64_t> order = Random(seed).permutation(count);
+std::vector<std::int64_t> seeded_split(const std::vector<std::string>& names,
+                                       const PhotoOptions& options) {
+  const auto count = static_cast<std::int64_t>(names.size());
+  auto num_val = static_cast<std::int64_t>(options.val_share * static_cast<double>(count) + .5);
+  std::vector<std::int64_t> order;  // "val" first
+  if (options.cut == PhotoCut::by_place) {
+    order = Random(options.split_seed).permutation(count);
+  } else {
+    if (count >= 2 && options.val_share > 0 && options.val_share < 1)
+      num_val = std::clamp<std::int64_t>(num_val, 1, count - 1);
+    std::vector<std::pair<std::string, std::int64_t>> ranked;
+    for (std::int64_t i = 0; i < count; ++i) {
+      Sha256 hash;
+      hash.update(as_bytes(concat(options.split_seed, ':', names[static_cast<std::size_t>(i)])));
+      ranked.emplace_back(hash.hex(), i);
+    }
+    std::ranges::sort(ranked);
+    for (const auto& [hash, i] : ranked) order.push_back(i);
+  }
   std::vector<std::int64_t> part;
   for (std::int64_t i = 0; i < count; ++i)
-    if ((i < num_val) == (split == "val")) part.push_back(order[static_cast<std::size_t>(i)]);
+    if ((i < num_val) == (options.split == "val"))
+      part.push_back(order[static_cast<std::size_t>(i)]);
   std::ranges::sort(part);
   return part;
 }

@@ -28,6 +28,12 @@ struct PhotoEntry {
   std::vector<Object> objects = {};
 };
 
+/// How "train" and "val" are cut where a folder has no lists of its own.
+enum class PhotoCut {
+  by_name,   ///< a hash of its name puts a photo on its side: others may come and go
+  by_place,  ///< its place among the sorted photos, shuffled: runs of before there was by_name
+};
+
 struct PhotoOptions {
   /// "train", "val", "test", "trainval" or any other list that the folder has; "" takes everything.
   std::string split = "";
@@ -38,10 +44,11 @@ struct PhotoOptions {
   bool strict = false;
   /// Of each kind of problem, how many the report keeps; all are counted.
   std::int64_t kept_issues = 100;
-  /// Of the images, where a folder has no lists of its own: "train" and "val" cut the sorted
-  /// images, shuffled by split_seed, at 1 - val_share.
+  /// Of the images, where a folder has no lists of its own: a share of val_share is "val", the
+  /// others are "train", as seeded_split() cuts them.
   double val_share = 0.2;
   std::uint64_t split_seed = 0;
+  PhotoCut cut = PhotoCut::by_name;
 };
 
 /// A folder of annotated photos. Who derives from it says in its constructor what the photos are
@@ -91,9 +98,13 @@ class PhotoDataset : public Dataset {
   DataReport report_;
 };
 
-/// A seeded cut of `count` images: the numbers of those that belong to `split`, "train" or "val".
-std::vector<std::int64_t> seeded_split(std::int64_t count, const std::string& split,
-                                       double val_share, std::uint64_t seed);
+/// A seeded cut of images: the places in `names` of those that belong to `split`, "train" or "val".
+/// Images are ranked by a hash of seed and name, and the first round(val_share * count) are "val",
+/// at least one and not all where there are two and val_share is neither 0 nor 1. A new image thus
+/// moves one other at the most, that at the border. With PhotoCut::by_place names do not count, and
+/// a new image moves most of the others.
+std::vector<std::int64_t> seeded_split(const std::vector<std::string>& names,
+                                       const PhotoOptions& options);
 
 /// `text` with A..Z as a..z: names of folders and classes are compared without regard to case.
 std::string lower_case(std::string text);

@@ -26,10 +26,12 @@ std::map<std::string, Parsed> parse(const VocFolder& folder,
   std::map<std::string, Parsed> result;
   for (const std::string& stem : stems) {
     Parsed& parsed = result[stem];
-    try {
-      parsed.annotation =
-          read_voc_annotation(folder.annotations / folder.xml_files.at(stem).front());
-    } catch (const std::exception& error) {
+    const std::filesystem::path file = folder.annotations / folder.xml_files.at(stem).front();
+    try {  // what a file may be to blame for, as in PhotoDataset::measure()
+      parsed.annotation = read_voc_annotation(file);
+    } catch (const std::invalid_argument& error) {
+      parsed.error = error.what();
+    } catch (const std::runtime_error& error) {
       parsed.error = error.what();
     }
   }
@@ -80,8 +82,7 @@ VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& opti
     class_names_.assign(names.begin(), names.end());
   }
 
-  const std::vector<std::string> stems =
-      voc_split(folder, options.split, options.val_share, options.split_seed, report_);
+  const std::vector<std::string> stems = voc_split(folder, options, report_);
   if (!options.classes.empty()) all = parse(folder, stems);
   Progress progress("opening photos", static_cast<std::int64_t>(stems.size()));
   std::int64_t opened = 0;

@@ -17,7 +17,7 @@ using VocEntry = PhotoEntry;
 /// nearest .xml files; the pictures lie in JPEGImages (or Images) beside it or next to the .xml
 /// files. Folders called train, val (valid) and test with both are taken as splits.
 ///
-/// Without lists, "train" and "val" cut the sorted names, shuffled by split_seed, at 1 - val_share.
+/// Without lists, "train" and "val" are cut by the photos' names: PhotoOptions::val_share.
 ///
 /// VOC counts pixels from 1 and includes both ends. Here a box is continuous and half-open:
 /// (xmin - 1, ymin - 1, xmax, ymax). That is the only place of the conversion. A box is judged

@@ -176,7 +176,8 @@ VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
   folder.xml_files = files_by_stem(folder.annotations, {".xml"});
   folder.image_files = files_by_stem(folder.images, kImageExtensions);
   const fs::path lists = folder.annotations.parent_path() / "ImageSets" / "Main";
-  if (is_folder(lists)) folder.lists = lists;
+  // One without lists says nothing: the photos are cut, as voc_splits() promises.
+  if (!files_by_stem(lists, {".txt"}).empty()) folder.lists = lists;
   return folder;
 }
 
@@ -217,8 +218,9 @@ std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path
 
 }  // namespace
 
-std::vector<std::string> voc_split(const VocFolder& folder, const std::string& split,
-                                   double val_share, std::uint64_t seed, DataReport& report) {
+std::vector<std::string> voc_split(const VocFolder& folder, const PhotoOptions& options,
+                                   DataReport& report) {
+  const std::string& split = options.split;
   std::vector<std::string> all;
   for (const auto& [stem, files] : folder.xml_files) all.push_back(stem);
 
@@ -240,10 +242,10 @@ std::vector<std::string> voc_split(const VocFolder& folder, const std::string& s
     return all;
   }
   check(split == "train" || split == "val", "VocDataset: split must be train, val or trainval, as ",
-        folder.annotations.parent_path(), " has no ImageSets/Main, got \"", printable(split), "\"");
+        folder.annotations.parent_path(), " has no lists in ImageSets/Main, got \"",
+        printable(split), "\"");
   std::vector<std::string> part;
-  for (const std::int64_t i :
-       seeded_split(static_cast<std::int64_t>(all.size()), split, val_share, seed))
+  for (const std::int64_t i : seeded_split(all, options))
     part.push_back(all[static_cast<std::size_t>(i)]);
   return part;
 }

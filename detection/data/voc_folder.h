@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "detection/data/data_report.h"
+#include "detection/data/photo_dataset.h"
 
 namespace boxgrad::detection {
 
 /// Where the parts of a VOC-like folder are.
 struct VocFolder {
   std::filesystem::path annotations, images;
-  std::filesystem::path lists;   ///< ImageSets/Main, empty when there is none
+  std::filesystem::path lists;   ///< ImageSets/Main, empty when it holds none
   bool split_is_folder = false;  ///< annotations was chosen by the split's name
   /// Stem -> file names in those folders, sorted: "dog1" -> {"dog1.jpg"}.
   std::map<std::string, std::vector<std::string>> xml_files, image_files;
@@ -37,8 +38,8 @@ bool has_voc_list(const std::filesystem::path& root, const std::string& name);
 /// candidate, is found.
 VocFolder find_voc_folder(const std::filesystem::path& root, const std::string& split);
 
-/// The stems that belong to a split: of a list in `folder.lists`, or of a seeded cut of all.
-std::vector<std::string> voc_split(const VocFolder& folder, const std::string& split,
-                                   double val_share, std::uint64_t seed, DataReport& report);
+/// The stems that belong to options.split: of a list in `folder.lists`, or of a seeded cut of all.
+std::vector<std::string> voc_split(const VocFolder& folder, const PhotoOptions& options,
+                                   DataReport& report);
 
 }  // namespace boxgrad::detection

@@ -13,6 +13,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The parts to open: a set of annotations for "trainval" holds those for "train" and "val" again.
+std::vector<std::string> without_repeats(std::vector<std::string> splits) {
+  const auto has = [&](const char* split) {
+    return std::ranges::find(splits, split) != splits.end();
+  };
+  if (has("train") && has("val")) std::erase(splits, "trainval");
+  return splits;
+}
+
 /// All that a reader reported, also what it did not keep.
 void take_report(const DataReport& report, FaultLog& faults, bool of_list, const auto& take) {
   std::array<std::int64_t, static_cast<std::size_t>(DataProblem::count_)> kept{};
@@ -51,7 +60,7 @@ void open_part(OpenedFolder& opened, const fs::path& folder, const std::string& 
 void take_list(OpenedFolder& opened, const VocFolder& files, const std::string& split,
                std::int64_t kept_faults, FaultLog& faults) {
   DataReport report(false, kept_faults);
-  const std::vector<std::string> stems = voc_split(files, split, 0, 0, report);
+  const std::vector<std::string> stems = voc_split(files, {.split = split}, report);
   take_report(report, faults, true, [&](Fault fault) { faults.add(std::move(fault)); });
   const std::set<std::string> own(stems.begin(), stems.end());
   for (OpenedFolder::Photo& photo : opened.photos)
@@ -79,7 +88,7 @@ OpenedFolder open_all_splits(const fs::path& folder, std::int64_t kept_faults, F
   }
   const bool whole = lists || splits.empty();
   std::string first_error;
-  for (const std::string& split : whole ? std::vector<std::string>{""} : splits) {
+  for (const std::string& split : whole ? std::vector<std::string>{""} : without_repeats(splits)) {
     const std::size_t before = opened.photos.size();
     try {
       open_part(opened, folder, split, kept_faults, faults);

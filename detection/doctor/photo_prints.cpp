@@ -63,7 +63,9 @@ PhotoPrint print_of(const std::filesystem::path& path, bool decode) {
     } else {
       print.bits = mix_bytes(bytes, 0, 0);
     }
-  } catch (const std::exception& error) {
+  } catch (const std::invalid_argument& error) {  // what a file may be to blame for
+    print.error = error.what();
+  } catch (const std::runtime_error& error) {
     print.error = error.what();
   }
   return print;

@@ -97,6 +97,7 @@ Checkpoint read_generation(const fs::path& folder, std::int64_t iteration) {
     const std::string where = manifest.string() + ": ";
     c.iteration = whole_number(body.at("iteration"), where + "iteration");
     c.total_iterations = whole_number(body.at("total_iterations"), where + "total_iterations");
+    if (body.contains("looks")) c.looks = whole_number(body.at("looks"), where + "looks");
     c.seconds = body.at("seconds");
     const auto random = [&](std::size_t k) {
       return natural_number(body.at("random").at(k), where + "random");
@@ -128,7 +129,7 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
 
   const fs::path tensors = tensor_path(folder, checkpoint.iteration);
   save_safetensors(tensors, {checkpoint.tensors, {}});
-  const Json body = {
+  Json body = {
       {"iteration", checkpoint.iteration},
       {"total_iterations", checkpoint.total_iterations},
       {"seconds", checkpoint.seconds},
@@ -137,6 +138,7 @@ void save_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) {
       {"config", checkpoint.config},
       {"log", checkpoint.log.to_json()},
       {"tensors_sha256", sha256_file(tensors)}};
+  if (checkpoint.looks) body["looks"] = *checkpoint.looks;
   const Json manifest = {
       {"format", kFormat}, {"checkpoint", body}, {"sha256", sha256(as_bytes(body.dump()))}};
   write_file_atomically(manifest_path(folder, checkpoint.iteration), manifest.dump(1));

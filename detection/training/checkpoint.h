@@ -17,9 +17,12 @@ namespace boxgrad::detection {
 struct Checkpoint {
   std::int64_t iteration = 0;         ///< steps done: the next sample follows from it
   std::int64_t total_iterations = 0;  ///< fixed when the run began
-  double seconds = 0;                 ///< of training so far
-  Random random{0};                   ///< default_random(): dropout draws from it
-  std::string config;                 ///< JSON; a resumed run must have the same
+  /// Looks at the validation photos that are spread over the run; nothing in checkpoints of before
+  /// it was kept: as many as the settings say.
+  std::optional<std::int64_t> looks = {};
+  double seconds = 0;  ///< of training so far
+  Random random{0};    ///< default_random(): dropout draws from it
+  std::string config;  ///< JSON; a resumed run must have the same
   TrainingLog log;
   /// "model/...", "optimizer/...", "average/..."
   std::vector<std::pair<std::string, Tensor>> tensors;

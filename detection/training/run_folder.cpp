@@ -27,6 +27,21 @@ void earlier_defaults(PhotoRecipe& recipe) {
       recipe.settings);
 }
 
+/// Configs of before there was a choice are those of runs, and name their format; what a person
+/// writes means the cut of today.
+void cut_field(JsonFields& io, bool of_a_run, PhotoCut& cut) {
+  constexpr const char *kByName = "name", *kByPlace = "place";
+  if (!io.has("cut")) {
+    if (of_a_run) cut = PhotoCut::by_place;
+    return;
+  }
+  std::string text = cut == PhotoCut::by_name ? kByName : kByPlace;
+  io.text("cut", text);
+  check(text == kByName || text == kByPlace, "\"data.cut\" must be ", kByName, " or ", kByPlace,
+        ", got \"", text, "\"");
+  cut = text == kByName ? PhotoCut::by_name : PhotoCut::by_place;
+}
+
 void first_format_fields(JsonFields& io, PhotoRecipe& recipe) {
   auto* dense = std::get_if<DenseRecipe>(&recipe.settings);
   if (dense != nullptr && io.has("trunk_rate"))
@@ -36,6 +51,7 @@ void first_format_fields(JsonFields& io, PhotoRecipe& recipe) {
 /// `recipe` and `detector` are made when the file says of which model they are.
 void config_fields(JsonFields& io, RunConfig& config) {
   std::string format = kRunFormat, model = config.recipe.model;
+  const bool of_a_run = io.has("format");
   io.text("format", format);
   check(format == kRunFormat || format == kSecondFormat || format == kFirstFormat,
         "\"format\" must be \"", kRunFormat, "\", got \"", format, "\"");
@@ -49,6 +65,9 @@ void config_fields(JsonFields& io, RunConfig& config) {
     inner.text("folder", config.data);
     inner.text("train", config.train_split);
     inner.text("val", config.val_split);
+    cut_field(inner, of_a_run, config.cut);
+    // Runs of before it was written down go on without.
+    if (inner.has("train_hash")) inner.text("train_hash", config.learned_hash);
   });
   bool has_length = false;
   io.object("training", [&](JsonFields& inner) {

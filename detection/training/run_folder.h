@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "detection/data/photo_dataset.h"
 #include "detection/training/photo_recipe.h"
 #include "detection/training/trained_detector.h"
 
@@ -29,8 +30,10 @@ inline constexpr double kDefaultMinutes = 5;
 /// config.json.
 struct RunConfig {
   PhotoRecipe recipe = {};
-  std::string data = {};  ///< the folder of photos, as it was given
+  std::string data = {};  ///< the folder of photos; in a run's folder its full path
   std::string train_split = "train", val_split = "val";
+  PhotoCut cut = PhotoCut::by_name;  ///< how, where `data` has no lists of its own
+  std::string learned_hash = {};     ///< hash_annotations() of the train photos; "": not known
   std::optional<DetectorSpec> detector = {};  ///< measured on the photos, once they were seen
 };
 

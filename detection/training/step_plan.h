@@ -25,6 +25,10 @@ class StepPlan {
 
   /// What a look will take. There are fewer when all would take more than half of the time.
   void expect_look(double look_seconds);
+  /// The number of looks that are spread over the run now, and to go on with it: a run that was
+  /// stopped cannot measure its beginning again.
+  std::int64_t looks() const { return looks_; }
+  void set_looks(std::int64_t looks) { looks_ = looks; }
   /// What a look took.
   void add_look(double look_seconds);
   /// What a step took in the beginning, up to `elapsed`.

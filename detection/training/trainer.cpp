@@ -344,6 +344,7 @@ class Run {
     Checkpoint c;
     c.iteration = iteration_;
     c.total_iterations = total_;
+    if (validation_ != nullptr) c.looks = plan_.looks();
     c.seconds = seconds_;
     c.random = default_random();
     c.config = options_.config;
@@ -372,6 +373,7 @@ class Run {
     if (options_.average_decay > 0) average_.load_state_dict(with_prefix(c->tensors, "average/"));
     iteration_ = c->iteration;
     total_ = c->total_iterations;
+    if (c->looks && validation_ != nullptr) plan_.set_looks(*c->looks);  // not measured again
     fixed_ = true;
     seconds_ = c->seconds;
     default_random() = c->random;
