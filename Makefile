@@ -154,7 +154,7 @@ $(OBJ)/tests/coverage_listener.o $(OBJ)/tests/test_survive_faults.o: private FLA
 $(OBJ)/tests/test_survive_faults.o: $(BUILD)/op_names.inc
 $(OBJ)/tests/coverage_listener.o: $(BUILD)/op_names.inc $(BUILD)/test_op_names.inc
 
-DEP_FILES := $(ALL_CPP:%.cpp=$(OBJ)/%.d)
+DEP_FILES := $(patsubst %.cpp,$(OBJ)/%.d,$(sort $(ALL_CPP) $(wildcard tests/fuzz/*.cpp)))
 -include $(wildcard $(DEP_FILES) $(BUILD)/units/*.d)
 
 # --- running --------------------------------------------------------------------------------
