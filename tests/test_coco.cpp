@@ -395,8 +395,7 @@ TEST_CASE("a new photo leaves the others on their sides", "[coco][data]") {
   const auto val_of = [&](const char* part) {
     std::set<std::string> val;
     const auto photos = open_photos(folder.root / part, {.split = "val"});
-    for (const PhotoEntry& entry : photos->entries())
-      val.insert(entry.image.filename().string());
+    for (const PhotoEntry& entry : photos->entries()) val.insert(entry.image.filename().string());
     return val;
   };
   folder.text("coco/x.json", file(first, ""));
