@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -52,11 +53,11 @@ std::string in_file_name(std::string name) {
   return name;
 }
 
-/// `name`, or "name_2", "name_3", ..., which none of `taken` is; it is taken then. Without regard
-/// to case, which not every disk tells apart.
-std::string free_name(const std::string& name, std::set<std::string>& taken) {
+/// `name`, or "name_2", "name_3", ..., whose key none of `taken` is; it is taken then.
+template <class Key = std::identity>
+std::string free_name(const std::string& name, std::set<std::string>& taken, Key key = {}) {
   std::string free = name;
-  for (int i = 2; !taken.insert(lower_case(free)).second; ++i) free = concat(name, "_", i);
+  for (int i = 2; !taken.insert(key(free)).second; ++i) free = concat(name, "_", i);
   return free;
 }
 
@@ -81,8 +82,7 @@ std::vector<std::string> voc_result_ids(const std::vector<std::string>& names) {
   for (std::string& id : ids) {
     if (std::ranges::none_of(id, is_blank)) continue;
     std::ranges::replace_if(id, is_blank, '_');
-    const std::string mended = id;
-    for (int i = 2; !taken.insert(id).second; ++i) id = concat(mended, "_", i);
+    id = free_name(id, taken);
   }
   return ids;
 }
@@ -100,7 +100,8 @@ std::vector<std::filesystem::path> write_voc_results(const std::filesystem::path
   std::vector<std::string> texts(class_names.size());
   std::set<std::string> taken;
   for (const std::string& name : class_names) {
-    const std::string free = free_name(in_file_name(name), taken);
+    // Without regard to case, which not every disk tells apart.
+    const std::string free = free_name(in_file_name(name), taken, lower_case);
     files.push_back(folder / concat("comp4_det_", in_file_name(split), "_", free, ".txt"));
   }
   for (std::size_t n = 0; n < detections.size(); ++n)

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <exception>
 #include <iomanip>
 #include <iostream>
 #include <optional>
@@ -95,24 +96,29 @@ Answers answers_of_any_score(const TrainedDetector& trained, const Dataset& aske
   return detect_all(*twin, asked, trained.preparation, kEnough, 1);
 }
 
-std::unique_ptr<PhotoDataset> learned_photos(const RunConfig& config,
-                                             const std::vector<std::string>& classes) {
-  return open_photos(config.data,
-                     {.split = config.train_split, .classes = classes, .cut = config.cut});
+/// The photos that a run learned from, or why they cannot be opened any more.
+struct LearnedPhotos {
+  std::unique_ptr<PhotoDataset> photos;
+  std::exception_ptr error;
+};
+
+LearnedPhotos learned_photos(const RunConfig& config, const std::vector<std::string>& classes) {
+  try {
+    return {open_photos(config.data,
+                        {.split = config.train_split, .classes = classes, .cut = config.cut}),
+            nullptr};
+  } catch (const std::invalid_argument&) {
+    return {nullptr, std::current_exception()};
+  } catch (const std::runtime_error&) {
+    return {nullptr, std::current_exception()};
+  }
 }
 
 /// Says how many of the photos that are about to be measured the run learned from. Nothing where
 /// what it learned from is no longer there: it cannot be compared.
-void say_what_was_learned(const RunConfig& config, const PhotoDataset& asked,
-                          const std::string& split) {
-  std::unique_ptr<PhotoDataset> learned;
-  try {
-    learned = learned_photos(config, asked.class_names());
-  } catch (const std::invalid_argument&) {
-    return;
-  } catch (const std::runtime_error&) {
-    return;
-  }
+void say_what_was_learned(const RunConfig& config, const PhotoDataset* learned,
+                          const PhotoDataset& asked, const std::string& split) {
+  if (learned == nullptr) return;
   if (const std::int64_t both = photos_in_both(*learned, asked); both > 0)
     std::cout << both << " of the " << asked.size() << " photos of \"" << printable(split)
               << "\" were learned from (\"" << printable(config.train_split) << "\" in "
@@ -125,16 +131,15 @@ void say_what_was_learned(const RunConfig& config, const PhotoDataset& asked,
 }
 
 /// AP50 on some of the photos that a run learned from; nothing, after a line that says why, where
-/// they are not as they were, and for weights by themselves, which do not know them.
+/// they are not as they were.
 std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
+                                                const LearnedPhotos& learned_from,
                                                 const EvalSettings& settings) {
   constexpr std::int64_t kSome = 50;
-  if (!is_run_folder(settings.run)) return {};
-  const RunConfig config = load_run_config(settings.run / kConfigFile);
   const std::vector<std::string>& names = trained.spec.classes;
   try {
-    const auto photos = learned_photos(config, names);
-    const FirstImages some(*photos, kSome);
+    if (learned_from.error) std::rethrow_exception(learned_from.error);
+    const FirstImages some(*learned_from.photos, kSome);
     const auto proposed = with_proposals(trained.spec, some, settings.out / "proposals", "learned");
     const Dataset& learned = proposed ? static_cast<const Dataset&>(*proposed) : some;
     const Answers answers = detect_all(*trained.detector, learned, trained.preparation, -1, 1);
@@ -162,7 +167,8 @@ void eval_run(EvalSettings settings) {
   settings.split = split_to_measure(settings);
   const std::vector<std::string>& names = trained.spec.classes;
   const auto photos = photos_for(settings.data, settings.split, names, settings.explain, cut);
-  if (config) say_what_was_learned(*config, *photos, settings.split);
+  const LearnedPhotos learned_from = config ? learned_photos(*config, names) : LearnedPhotos();
+  if (config) say_what_was_learned(*config, learned_from.photos.get(), *photos, settings.split);
   // A file of weights is itself and no run's best.
   const bool is_run = std::filesystem::is_directory(settings.run), best = is_run && settings.best;
   if (settings.out.empty())
@@ -210,7 +216,8 @@ void eval_run(EvalSettings settings) {
                    return answers_of_any_score(load_run(settings.run, settings.best), asked);
                  }});
     std::cout << "\n";
-    explained.learned = on_learned_photos(trained, settings);
+    // Weights by themselves do not know what they learned from.
+    if (config) explained.learned = on_learned_photos(trained, learned_from, settings);
     for (const std::string& line : explained_lines(explained, names)) std::cout << line << "\n";
     write_file_atomically(settings.out / "explain.json", explained_json(explained));
     add_explained_sections(report, explained, result.answers, asked, names, settings.out);

@@ -167,9 +167,8 @@ std::vector<std::int64_t> seeded_split(const std::vector<std::string>& names,
       num_val = std::clamp<std::int64_t>(num_val, 1, count - 1);
     std::vector<std::pair<std::string, std::int64_t>> ranked;
     for (std::int64_t i = 0; i < count; ++i) {
-      Sha256 hash;
-      hash.update(as_bytes(concat(options.split_seed, ':', names[static_cast<std::size_t>(i)])));
-      ranked.emplace_back(hash.hex(), i);
+      const std::string text = concat(options.split_seed, ':', names[static_cast<std::size_t>(i)]);
+      ranked.emplace_back(sha256(as_bytes(text)), i);
     }
     std::ranges::sort(ranked);
     for (const auto& [hash, i] : ranked) order.push_back(i);
