@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <string>
+#include <vector>
 
 #include "core/check.h"
 
@@ -10,11 +11,20 @@ namespace boxgrad::detection {
 
 namespace {
 
-template <class Use>
-void for_each_probe(const Dataset& dataset, const Use& use) {
+/// hash_pictures; what is annotated on the pictures that it looked at.
+std::vector<Target> hash_probes(Sha256& hash, const Dataset& dataset) {
+  hash_text(hash, concat(dataset.size()));
+  for (const std::string& label : dataset.class_names()) hash_text(hash, label);
   const std::int64_t size = dataset.size(), probes = std::min(size, kDatasetProbes);
-  for (std::int64_t i = 0; i < probes; ++i)
-    use(dataset.get(probes == 1 ? 0 : i * (size - 1) / (probes - 1)));
+  std::vector<Target> targets;
+  for (std::int64_t i = 0; i < probes; ++i) {
+    const Sample sample = dataset.get(probes == 1 ? 0 : i * (size - 1) / (probes - 1));
+    hash_text(hash, sample.name);
+    hash_text(hash, concat(sample.image.width(), 'x', sample.image.height()));
+    hash.update(sample.image.data());
+    targets.push_back(sample.target);
+  }
+  return targets;
 }
 
 }  // namespace
@@ -23,24 +33,15 @@ void hash_text(Sha256& hash, std::string_view text) {
   hash.update(as_bytes(concat(text.size(), ':', text)));
 }
 
-void hash_pictures(Sha256& hash, const Dataset& dataset) {
-  hash_text(hash, concat(dataset.size()));
-  for (const std::string& label : dataset.class_names()) hash_text(hash, label);
-  for_each_probe(dataset, [&](const Sample& sample) {
-    hash_text(hash, sample.name);
-    hash_text(hash, concat(sample.image.width(), 'x', sample.image.height()));
-    hash.update(sample.image.data());
-  });
-}
+void hash_pictures(Sha256& hash, const Dataset& dataset) { hash_probes(hash, dataset); }
 
 std::string hash_dataset(const Dataset& dataset) {
   Sha256 hash;
-  hash_pictures(hash, dataset);
-  for_each_probe(dataset, [&](const Sample& sample) {
+  for (const Target& target : hash_probes(hash, dataset)) {
     // As text: the same in float and double.
-    for (const std::int64_t label : sample.target.labels) hash_text(hash, concat("label ", label));
-    for (const Scalar corner : sample.target.boxes.data()) hash_text(hash, concat(corner));
-  });
+    for (const std::int64_t label : target.labels) hash_text(hash, concat("label ", label));
+    for (const Scalar corner : target.boxes.data()) hash_text(hash, concat(corner));
+  }
   return hash.hex();
 }
 
