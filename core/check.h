@@ -1,6 +1,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -53,6 +54,23 @@ template <class... Parts>
 inline void check(bool condition, const Parts&... parts) {
   if (!condition) [[unlikely]]
     throw_invalid_argument({MessagePart(parts)...});
+}
+
+/// Runs `read`, and returns what it threw that a file or a user may be to blame for
+/// (std::invalid_argument, std::runtime_error) as its message, or nothing. Lack of memory and
+/// mistakes of ours are no file's fault, and pass:
+///
+///   if (const auto error = input_error([&] { image = Image::read(file); })) skip(file, *error);
+template <class Read>
+std::optional<std::string> input_error(const Read& read) {
+  try {
+    read();
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+  return {};
 }
 
 }  // namespace boxgrad

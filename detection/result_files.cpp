@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/free_name.h"
 #include "detection/data/photo_dataset.h"
 
 namespace boxgrad::detection {
@@ -51,14 +51,6 @@ std::string in_file_name(std::string name) {
       },
       '_');
   return name;
-}
-
-/// `name`, or "name_2", "name_3", ..., whose key none of `taken` is; it is taken then.
-template <class Key = std::identity>
-std::string free_name(const std::string& name, std::set<std::string>& taken, Key key = {}) {
-  std::string free = name;
-  for (int i = 2; !taken.insert(key(free)).second; ++i) free = concat(name, "_", i);
-  return free;
 }
 
 /// A whole number as it is, anything else as a JSON string.

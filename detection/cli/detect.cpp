@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/free_name.h"
 #include "core/printable.h"
 #include "core/program.h"
 #include "detection/cli/subcommand.h"
@@ -53,14 +54,6 @@ void print_found(const std::string& name, const Detections& found,
   }
 }
 
-/// "dog.png", or "dog_2.png" when there was a dog.jpg in another folder.
-std::string free_name(const Path& photo, std::set<std::string>& taken) {
-  const std::string stem = photo.stem().string();
-  std::string name = stem + ".png";
-  for (int i = 2; !taken.insert(name).second; ++i) name = concat(stem, "_", i, ".png");
-  return name;
-}
-
 void draw_found(const Image& photo, const Detections& found,
                 const std::vector<std::string>& classes, const Path& file) {
   Image drawn = photo;
@@ -90,15 +83,12 @@ void detect_run(const DetectSettings& settings) {
   TrainedDetector trained = load_run(settings.run, settings.best);
   nn::prepare_for_inference(*trained.detector);  // once for all photos
   if (!settings.draw.empty()) std::filesystem::create_directories(settings.draw);
-  std::set<std::string> taken;
+  std::set<std::string> drawn;  // two folders may each have a dog.jpg
   std::size_t failed = 0;
-  const auto report = [&](const std::exception& error) {
-    ++failed;
-    std::cerr << "error: " << error.what() << std::endl;
-  };
   // Every photo, or an error that names it; the others go on. Lack of memory and mistakes of ours
   // are no photo's, and end the command (core/program.h).
-  for (const Path& path : settings.photos) try {
+  for (const Path& path : settings.photos) {
+    const auto error = input_error([&] {
       const Image photo = Image::read(path);
       const Detections found =
           confident(detect_in_photo(trained, photo, path.string()), settings.min_score);
@@ -108,12 +98,13 @@ void detect_run(const DetectSettings& settings) {
       else
         print_found(path.string(), found, trained.spec.classes);
       if (!settings.draw.empty())
-        draw_found(photo, found, trained.spec.classes, settings.draw / free_name(path, taken));
-    } catch (const std::invalid_argument& error) {
-      report(error);
-    } catch (const std::runtime_error& error) {
-      report(error);
-    }
+        draw_found(photo, found, trained.spec.classes,
+                   settings.draw / (free_name(path.stem().string(), drawn) + ".png"));
+    });
+    if (!error) continue;
+    ++failed;
+    std::cerr << "error: " << *error << std::endl;
+  }
   if (failed > 0)
     throw std::runtime_error(concat(failed, " of ", settings.photos.size(), " photos failed"));
 }

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <exception>
 #include <iomanip>
 #include <iostream>
 #include <optional>
@@ -99,19 +98,16 @@ Answers answers_of_any_score(const TrainedDetector& trained, const Dataset& aske
 /// The photos that a run learned from, or why they cannot be opened any more.
 struct LearnedPhotos {
   std::unique_ptr<PhotoDataset> photos;
-  std::exception_ptr error;
+  std::optional<std::string> error = {};
 };
 
 LearnedPhotos learned_photos(const RunConfig& config, const std::vector<std::string>& classes) {
-  try {
-    return {open_photos(config.data,
-                        {.split = config.train_split, .classes = classes, .cut = config.cut}),
-            nullptr};
-  } catch (const std::invalid_argument&) {
-    return {nullptr, std::current_exception()};
-  } catch (const std::runtime_error&) {
-    return {nullptr, std::current_exception()};
-  }
+  LearnedPhotos learned;
+  learned.error = input_error([&] {
+    learned.photos = open_photos(
+        config.data, {.split = config.train_split, .classes = classes, .cut = config.cut});
+  });
+  return learned;
 }
 
 /// Says how many of the photos that are about to be measured the run learned from. Nothing where
@@ -137,20 +133,20 @@ std::optional<LearnedFigures> on_learned_photos(const TrainedDetector& trained,
                                                 const EvalSettings& settings) {
   constexpr std::int64_t kSome = 50;
   const std::vector<std::string>& names = trained.spec.classes;
-  try {
-    if (learned_from.error) std::rethrow_exception(learned_from.error);
+  std::optional<LearnedFigures> figures;
+  const auto measure = [&] {
     const FirstImages some(*learned_from.photos, kSome);
     const auto proposed = with_proposals(trained.spec, some, settings.out / "proposals", "learned");
     const Dataset& learned = proposed ? static_cast<const Dataset&>(*proposed) : some;
     const Answers answers = detect_all(*trained.detector, learned, trained.preparation, -1, 1);
-    return LearnedFigures{.photos = learned.size(),
-                          .ap50 = evaluate_detections(answers.detections, answers.targets,
-                                                      static_cast<std::int64_t>(names.size()))
-                                      .mean_ap};
-  } catch (const std::invalid_argument& error) {
-    std::cout << "AP on the photos it learned from is not known: " << error.what() << "\n";
-    return {};
-  }
+    figures = LearnedFigures{.photos = learned.size(),
+                             .ap50 = evaluate_detections(answers.detections, answers.targets,
+                                                         static_cast<std::int64_t>(names.size()))
+                                         .mean_ap};
+  };
+  if (const auto error = learned_from.error ? learned_from.error : input_error(measure))
+    std::cout << "AP on the photos it learned from is not known: " << *error << "\n";
+  return figures;
 }
 
 void eval_run(EvalSettings settings) {

@@ -283,24 +283,33 @@ RunPhotos photos_of(const RunConfig& config) {
   return all;
 }
 
+/// --minutes pays for proposals and the training. Throws when proposals would take more than half of
+/// it, as a few photos tell: what is left teaches little, and more time would not be what was asked.
+void check_proposals_fit(const RunPhotos& photos, const DetectorSpec& spec, double minutes) {
+  const std::int64_t count = photos.learned.size() + photos.looked.size();
+  const double expected_s =
+      seconds_of_proposals(spec, *photos.learned.photos) * static_cast<double>(count);
+  check(expected_s <= 30 * minutes, "--minutes: proposals for ", count, " photos will take about ",
+        Progress::duration(expected_s), ", which is more than half of --minutes ", minutes,
+        "; with --minutes ", std::ceil(expected_s / 30), " the training has as long");
+}
+
 /// Adds proposals where the model takes them from outside. Returns the seconds spent, which
 /// --minutes pays for.
 double add_proposals(RunPhotos& photos, Run& run) {
   RunConfig& config = run.config;
   const Path cache = run.out / "proposals";
+  const double minutes = config.recipe.minutes();
   const Stopwatch watch;
+  if (minutes > 0 && !run.checkpoint && !std::filesystem::exists(cache))
+    check_proposals_fit(photos, *config.detector, minutes);
   photos.learned.propose(*config.detector, cache, config.train_split);
   photos.looked.propose(*config.detector, cache, config.val_split);
   if (!photos.learned.proposed) return 0;
   const double spent = watch.seconds();
   std::cout << "proposals for " << photos.learned.size() + photos.looked.size()
             << " photos: " << Progress::duration(spent);
-  const double minutes = config.recipe.minutes();
-  if (minutes > 0 && !run.checkpoint)
-    std::cout
-        << (spent <= 30 * minutes
-                ? ", which is part of --minutes"
-                : ", which is more than half of --minutes: the training takes the other half");
+  if (minutes > 0 && !run.checkpoint) std::cout << ", which is part of --minutes";
   std::cout << "; kept in " << cache.string() << "\n";
   return spent;
 }

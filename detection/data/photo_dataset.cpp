@@ -48,13 +48,7 @@ bool PhotoDataset::measure(PhotoEntry& entry, const std::string& where, double w
                            double height) {
   const std::string name = entry.image.filename().string();
   ImageHeader header;
-  const auto bad = [&](const std::exception& error) {
-    report_.add({DataProblem::bad_image, error.what(), "", entry.image, entry.image});
-    return false;
-  };
-  // What a file may be to blame for. Lack of memory and mistakes of ours are no photo's, and would
-  // leave good ones out.
-  try {
+  const auto error = input_error([&] {
     const std::vector<std::uint8_t> bytes = read_file(entry.image, kMaxImageBytes);
     header = check_image(bytes, name + ": ");
     const ImageLimits limits;
@@ -62,10 +56,10 @@ bool PhotoDataset::measure(PhotoEntry& entry, const std::string& where, double w
         header.height > limits.max_side_px || header.width * header.height > limits.max_pixels ||
         header.decoder_bytes > limits.max_decoder_bytes)
       Image::decode(bytes, name);
-  } catch (const std::invalid_argument& error) {
-    return bad(error);
-  } catch (const std::runtime_error& error) {
-    return bad(error);
+  });
+  if (error) {
+    report_.add({DataProblem::bad_image, *error, "", entry.image, entry.image});
+    return false;
   }
   const bool turned = header.orientation >= 5;
   entry.width = static_cast<int>(turned ? header.height : header.width);

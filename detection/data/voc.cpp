@@ -27,13 +27,8 @@ std::map<std::string, Parsed> parse(const VocFolder& folder,
   for (const std::string& stem : stems) {
     Parsed& parsed = result[stem];
     const std::filesystem::path file = folder.annotations / folder.xml_files.at(stem).front();
-    try {  // what a file may be to blame for, as in PhotoDataset::measure()
-      parsed.annotation = read_voc_annotation(file);
-    } catch (const std::invalid_argument& error) {
-      parsed.error = error.what();
-    } catch (const std::runtime_error& error) {
-      parsed.error = error.what();
-    }
+    const auto error = input_error([&] { parsed.annotation = read_voc_annotation(file); });
+    parsed.error = error.value_or("");
   }
   return result;
 }

@@ -45,7 +45,7 @@ std::array<std::uint64_t, 2> mix_bytes(std::span<const std::uint8_t> bytes, std:
 
 PhotoPrint print_of(const std::filesystem::path& path, bool decode) {
   PhotoPrint print;
-  try {
+  const auto error = input_error([&] {
     const std::string name = path.filename().string();
     const std::vector<std::uint8_t> bytes = read_file(path, ImageLimits().max_file_bytes);
     const ImageHeader header = check_image(bytes, name + ": ");
@@ -63,11 +63,8 @@ PhotoPrint print_of(const std::filesystem::path& path, bool decode) {
     } else {
       print.bits = mix_bytes(bytes, 0, 0);
     }
-  } catch (const std::invalid_argument& error) {  // what a file may be to blame for
-    print.error = error.what();
-  } catch (const std::runtime_error& error) {
-    print.error = error.what();
-  }
+  });
+  if (error) print.error = *error;
   return print;
 }
 

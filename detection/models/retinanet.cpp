@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "core/autograd.h"
 #include "core/check.h"
@@ -108,8 +110,35 @@ Tensor RetinaNet::scores(const Tensor& logits) const {
   return cat({Tensor(background), sigmoid(logits)}, -1);
 }
 
+// Which anchor is to say what: matches of every image, and the labels of all their anchors.
+std::vector<std::int64_t> RetinaNet::match(const Batch& batch, const Tensor& anchors) {
+  const std::int64_t n = batch.size(), num_anchors = anchors.size(0);
+  assignment_.assign(static_cast<std::size_t>(n), {});
+  std::vector<std::int64_t> labels(static_cast<std::size_t>(n * num_anchors));
+  const Matcher matcher(options_.matcher);
+  parallel_for(n, 1, [&](std::int64_t image, std::int64_t) {
+    const auto i = static_cast<std::size_t>(image);
+    const Target& target = batch.targets[i];
+    Matches& matches = assignment_[i].matches = matcher(box_iou(target.boxes, anchors));
+    ignore_flagged(matches.truth, target.difficult);
+    std::ranges::copy(anchor_labels(matches, target.labels), labels.begin() + image * num_anchors);
+  });
+  return labels;
+}
+
+Tensor RetinaNet::class_losses(const Tensor& logits,
+                               const std::vector<std::int64_t>& labels) const {
+  const bool focal = options_.class_loss == DenseLoss::focal;
+  const bool weighted = focal || options_.class_loss == DenseLoss::balanced;
+  const FocalLossOptions loss{.gamma = focal ? options_.gamma : 0,
+                              .alpha = weighted ? options_.alpha : -1,
+                              .reduction = Reduction::none};
+  if (options_.softmax) return softmax_focal_loss(logits, labels, loss);
+  return sum(sigmoid_focal_loss(logits, one_hot(labels, columns()), loss), {1});
+}
+
 Selection RetinaNet::select(const Matches& matches, const Tensor& anchors,
-                            const std::vector<std::int64_t>& labels,
+                            std::span<const std::int64_t> labels,
                             std::span<const Scalar> losses) const {
   if (options_.class_loss == DenseLoss::mining)
     return mine_hard_negatives(matches.truth, losses, options_.mining);
@@ -137,96 +166,90 @@ Selection RetinaNet::select(const Matches& matches, const Tensor& anchors,
   return hard;
 }
 
+// Which anchors the class loss looks at. Those who choose by the loss have a look at all of them
+// before, without a graph.
+void RetinaNet::select_anchors(const Tensor& logits, const Tensor& anchors,
+                               const std::vector<std::int64_t>& labels) {
+  losses_.assign(labels.size(), 0);
+  if (options_.class_loss == DenseLoss::ohem || options_.class_loss == DenseLoss::mining) {
+    const NoGradGuard guard;
+    std::vector<std::int64_t> asked = labels;
+    std::ranges::replace(asked, -1, 0);
+    losses_ = class_losses(logits.detach(), asked).to_vector();
+  }
+  const auto per_image = static_cast<std::size_t>(anchors.size(0));
+  for (std::size_t i = 0; i < assignment_.size(); ++i)
+    assignment_[i].selection =
+        select(assignment_[i].matches, anchors, std::span(labels).subspan(i * per_image, per_image),
+               std::span(std::as_const(losses_)).subspan(i * per_image, per_image));
+}
+
+// The class losses of the chosen anchors, added up; each is kept in losses_.
+Tensor RetinaNet::class_loss_sum(const Tensor& logits, const std::vector<std::int64_t>& labels) {
+  std::vector<std::int64_t> rows, row_labels;
+  std::int64_t first = 0;  // the image's first row
+  for (const Assignment& image : assignment_) {
+    for (const std::int64_t anchor : image.selection.all()) {
+      rows.push_back(first + anchor);
+      row_labels.push_back(labels[static_cast<std::size_t>(rows.back())]);
+    }
+    first += std::ssize(image.matches.truth);
+  }
+  const Tensor each = class_losses(index_select(logits, 0, rows), row_labels);
+  std::ranges::fill(losses_, Scalar{0});
+  for (std::size_t k = 0; k < rows.size(); ++k)
+    losses_[static_cast<std::size_t>(rows[k])] = each.data()[k];
+  return sum(each);
+}
+
+// The box losses of all matched anchors, whichever of them say classes, added up.
+Tensor RetinaNet::box_loss_sum(const Tensor& offsets, const Tensor& anchors, const Batch& batch,
+                               std::int64_t& positives) const {
+  std::vector<std::int64_t> rows, row_anchors;
+  std::vector<Tensor> truths;
+  std::int64_t first = 0;  // the image's first row
+  for (std::size_t i = 0; i < assignment_.size(); ++i, first += anchors.size(0)) {
+    const Matches& matches = assignment_[i].matches;
+    std::vector<std::int64_t> matched;
+    for (std::int64_t a = 0; a < anchors.size(0); ++a)
+      if (matches.truth[static_cast<std::size_t>(a)] >= 0) matched.push_back(a);
+    if (matched.empty()) continue;
+    for (const std::int64_t a : matched) rows.push_back(first + a);
+    row_anchors.insert(row_anchors.end(), matched.begin(), matched.end());
+    truths.push_back(matched_boxes(matches, batch.targets[i].boxes, matched));
+  }
+  positives = static_cast<std::int64_t>(rows.size());
+  if (rows.empty()) return Tensor({1});
+  const Tensor wanted =
+      encode_boxes(cat(truths, 0), index_select(anchors, 0, row_anchors), options_.box_weights);
+  return smooth_l1_loss(index_select(offsets, 0, rows), wanted, options_.box_beta,
+                        {.reduction = Reduction::sum});
+}
+
 DetectorLoss RetinaNet::loss(const Batch& batch, Random&) {
   // A sigmoid has no column that a wrong label could miss: one_hot() would write beside its row.
   for (const Target& target : batch.targets)
     check_truth_labels("RetinaNet", target.labels, options_.num_classes);
   const Heads answers = heads(batch.images);
-  const Tensor &logits = answers.logits, &offsets = answers.offsets, &anchors = answers.anchors;
-  const std::int64_t n = batch.size(), num_anchors = anchors.size(0), width = columns();
-  const auto per_image = static_cast<std::size_t>(num_anchors);
+  const Tensor& anchors = answers.anchors;
+  const std::int64_t rows = batch.size() * anchors.size(0);
+  const Tensor logits = reshape(answers.logits, {rows, columns()});
+  const Tensor offsets = reshape(answers.offsets, {rows, 4});
 
-  // Which anchor is to say what.
-  assignment_.assign(static_cast<std::size_t>(n), {});
-  std::vector<std::int64_t> labels(static_cast<std::size_t>(n) * per_image);
-  const Matcher matcher(options_.matcher);
-  parallel_for(n, 1, [&](std::int64_t image, std::int64_t) {
-    const auto i = static_cast<std::size_t>(image);
-    const Target& target = batch.targets[i];
-    Matches& matches = assignment_[i].matches = matcher(box_iou(target.boxes, anchors));
-    ignore_flagged(matches.truth, target.difficult);
-    std::ranges::copy(anchor_labels(matches, target.labels), labels.begin() + image * num_anchors);
-  });
-
-  // The class loss of each anchor, with its graph: rows of a sum that selection may thin out.
-  const bool focal = options_.class_loss == DenseLoss::focal;
-  const bool weighted = focal || options_.class_loss == DenseLoss::balanced;
-  const FocalLossOptions class_options{.gamma = focal ? options_.gamma : 0,
-                                       .alpha = weighted ? options_.alpha : -1,
-                                       .reduction = Reduction::none};
-  const auto class_losses = [&](const Tensor& rows, const std::vector<std::int64_t>& row_labels) {
-    return options_.softmax
-               ? softmax_focal_loss(rows, row_labels, class_options)
-               : sum(sigmoid_focal_loss(rows, one_hot(row_labels, width), class_options), {1});
-  };
-  const Tensor flat = reshape(logits, {n * num_anchors, width});
-  const bool selects =
-      options_.class_loss == DenseLoss::ohem || options_.class_loss == DenseLoss::mining;
-  losses_.assign(labels.size(), 0);
-  if (selects) {  // a look at all of them without a graph
-    const NoGradGuard guard;
-    std::vector<std::int64_t> asked = labels;
-    std::ranges::replace(asked, -1, 0);
-    losses_ = class_losses(flat.detach(), asked).to_vector();
-  }
-  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
-    const std::vector<std::int64_t> own(
-        labels.begin() + static_cast<std::ptrdiff_t>(i * per_image),
-        labels.begin() + static_cast<std::ptrdiff_t>((i + 1) * per_image));
-    const std::span<const Scalar> losses = std::span(losses_).subspan(i * per_image, per_image);
-    assignment_[i].selection = select(assignment_[i].matches, anchors, own, losses);
-  }
-
-  std::vector<std::int64_t> rows, row_labels, positive_rows, positive_anchors;
-  std::vector<Tensor> truths;
-  std::int64_t negatives = 0;
-  for (std::int64_t image = 0; image < n; ++image) {
-    const auto& [matches, selection] = assignment_[static_cast<std::size_t>(image)];
-    for (const std::int64_t a : selection.all()) {
-      rows.push_back(image * num_anchors + a);
-      row_labels.push_back(labels[static_cast<std::size_t>(rows.back())]);
-    }
-    negatives += static_cast<std::int64_t>(selection.negatives.size());
-    std::vector<std::int64_t> positives;  // all of them say boxes, whichever say classes
-    for (std::int64_t a = 0; a < num_anchors; ++a)
-      if (matches.truth[static_cast<std::size_t>(a)] >= 0) positives.push_back(a);
-    if (positives.empty()) continue;
-    for (const std::int64_t a : positives) positive_rows.push_back(image * num_anchors + a);
-    positive_anchors.insert(positive_anchors.end(), positives.begin(), positives.end());
-    truths.push_back(
-        matched_boxes(matches, batch.targets[static_cast<std::size_t>(image)].boxes, positives));
-  }
-  const Scalar norm = static_cast<Scalar>(std::max<std::size_t>(1, positive_rows.size()));
-  const Tensor each = class_losses(index_select(flat, 0, rows), row_labels);
-  std::ranges::fill(losses_, Scalar{0});
-  for (std::size_t k = 0; k < rows.size(); ++k)
-    losses_[static_cast<std::size_t>(rows[k])] = each.data()[k];
-  const Tensor class_loss = sum(each) / norm;
-  Tensor box_loss({1});
-  if (!positive_rows.empty())
-    box_loss =
-        smooth_l1_loss(index_select(reshape(offsets, {n * num_anchors, 4}), 0, positive_rows),
-                       encode_boxes(cat(truths, 0), index_select(anchors, 0, positive_anchors),
-                                    options_.box_weights),
-                       options_.box_beta, {.reduction = Reduction::sum}) *
-        (static_cast<Scalar>(options_.box_weight) / norm);
+  const std::vector<std::int64_t> labels = match(batch, anchors);
+  select_anchors(logits, anchors, labels);
 
   DetectorLoss result;
+  const Tensor classes = class_loss_sum(logits, labels);
+  const Tensor boxes = box_loss_sum(offsets, anchors, batch, result.positives);
+  const auto norm = static_cast<Scalar>(std::max<std::int64_t>(1, result.positives));
+  const Tensor class_loss = classes / norm;
+  const Tensor box_loss = boxes * (static_cast<Scalar>(options_.box_weight) / norm);
   result.total = class_loss + box_loss;
   result.parts = {{"class", static_cast<double>(class_loss.item())},
                   {"box", static_cast<double>(box_loss.item())}};
-  result.positives = static_cast<std::int64_t>(positive_rows.size());
-  result.negatives = negatives;
+  for (const Assignment& image : assignment_)
+    result.negatives += static_cast<std::int64_t>(image.selection.negatives.size());
   return result;
 }
 

@@ -98,9 +98,18 @@ class RetinaNet : public Detector {
 
  private:
   std::int64_t columns() const { return options_.num_classes + (options_.softmax ? 1 : 0); }
+  /// The class loss of each row, by options().class_loss, [R].
+  Tensor class_losses(const Tensor& logits, const std::vector<std::int64_t>& labels) const;
   /// The anchors of one image that its class loss looks at.
   Selection select(const Matches& matches, const Tensor& anchors,
-                   const std::vector<std::int64_t>& labels, std::span<const Scalar> losses) const;
+                   std::span<const std::int64_t> labels, std::span<const Scalar> losses) const;
+  // The steps of loss(), in their order. Rows are those of all images' anchors, [N A].
+  std::vector<std::int64_t> match(const Batch& batch, const Tensor& anchors);
+  void select_anchors(const Tensor& logits, const Tensor& anchors,
+                      const std::vector<std::int64_t>& labels);
+  Tensor class_loss_sum(const Tensor& logits, const std::vector<std::int64_t>& labels);
+  Tensor box_loss_sum(const Tensor& offsets, const Tensor& anchors, const Batch& batch,
+                      std::int64_t& positives) const;
 
   RetinaNetOptions options_;
   AnchorGenerator generator_;

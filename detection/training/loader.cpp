@@ -77,10 +77,8 @@ Batch Loader::make(std::int64_t iteration, const std::vector<std::int64_t>& indi
   std::string at = concat("iteration ", iteration);
   // What a file may be to blame for is told with its place. Lack of memory and mistakes of ours
   // stay what they are: whoever reads the exit status must not look for them in the photos.
-  const auto fail = [&](const std::exception& error) {
-    throw std::runtime_error(concat("Loader: ", at, ": ", error.what()));
-  };
-  try {
+  Batch batch;
+  const auto error = input_error([&] {
     for (std::size_t k = 0; k < indices.size(); ++k) {
       if (stopping_) throw Stopped{};
       at = concat("iteration ", iteration, ", sample ", indices[k]);
@@ -94,13 +92,10 @@ Batch Loader::make(std::int64_t iteration, const std::vector<std::int64_t>& indi
       samples.push_back(std::move(sample));
     }
     at = concat("iteration ", iteration);
-    return collate(samples, options_.batch);
-  } catch (const std::invalid_argument& error) {
-    fail(error);
-  } catch (const std::runtime_error& error) {
-    fail(error);
-  }
-  return {};  // not reached: fail() throws
+    batch = collate(samples, options_.batch);
+  });
+  if (error) throw std::runtime_error(concat("Loader: ", at, ": ", *error));
+  return batch;
 }
 
 void Loader::work() {

@@ -2,6 +2,8 @@
 
 #include "core/check.h"
 #include "core/json_fields.h"
+#include "core/stopwatch.h"
+#include "detection/data/first_images.h"
 #include "detection/models/face_trunk.h"
 #include "detection/training/recipe_fields.h"
 #include "detection/training/run_folder.h"
@@ -175,6 +177,14 @@ ProposalMethod proposal_method(const DetectorSpec& spec) {
   RegionRecipe recipe = RegionRecipe::fast_rcnn();
   recipe.longer_px = spec.longer_px;
   return selective_search_method(region_search(recipe));
+}
+
+double seconds_of_proposals(const DetectorSpec& spec, const Dataset& dataset) {
+  if (spec.model != "fast-rcnn" || dataset.size() == 0) return 0;
+  const FirstImages some(dataset, 8);
+  const Stopwatch watch;
+  compute_proposals(some, proposal_method(spec));
+  return watch.seconds() / static_cast<double>(some.size());
 }
 
 std::unique_ptr<WithProposals> with_proposals(const DetectorSpec& spec, const Dataset& dataset,

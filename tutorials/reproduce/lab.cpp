@@ -131,7 +131,7 @@ std::map<std::string, double> Lab::milliseconds(const std::string& name,
              std::cout << "times of " << name << std::endl;
              std::vector<std::function<void(std::int64_t)>> runs;
              for (const Timed& work : works) runs.push_back(work.make());
-             const std::int64_t scenes = std::min(kScenes, task().val.size());
+             const std::int64_t scenes = std::min(kScenes, options_.task().val_scenes);
              Result result;
              for (int round = 0; round < kRounds; ++round)
                for (std::size_t k = 0; k < works.size(); ++k) {
@@ -371,7 +371,7 @@ std::vector<std::string> row_of(const std::string& name, const std::vector<Resul
   for (const std::string& figure : figures) {
     std::vector<double> values = values_of(runs, figure);
     if (figure == "seconds") values.resize(1);
-    row.push_back(mean_and_spread(values, mean_of(values) < 10 ? 3 : 1));
+    row.push_back(mean_and_spread(values, figure != "seconds" && mean_of(values) < 10 ? 3 : 1));
   }
   return row;
 }

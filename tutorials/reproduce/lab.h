@@ -56,7 +56,7 @@ struct FastRecipe {
 };
 
 /// Something whose time is compared with others': what `make` gives is called with the numbers of
-/// validation scenes, one after the other.
+/// validation scenes, one after the other. It need not look at them.
 struct Timed {
   std::string name;
   std::string settings = {};  ///< all that the time depends on, but the machine
@@ -117,7 +117,7 @@ class Lab {
                           const Transform& augmentation, TrainerOptions training);
   /// "ap50" and "ap50_any" on the validation scenes.
   Result measure(Detector& model, const Dataset& val);
-  /// Milliseconds a scene of each, by name: the best of five rounds over 40 validation scenes. In
+  /// Milliseconds a call of each, by name: the best of five rounds over 40 validation scenes. In
   /// every round all of them take their turn, so that what else the machine does meets all alike.
   std::map<std::string, double> milliseconds(const std::string& name,
                                              const std::vector<Timed>& works);

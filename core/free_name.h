@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+
+#include "core/check.h"
+
+namespace boxgrad {
+
+/// `name`, or "name_2", "name_3", ..., the first whose key none of `taken` is; it is taken then.
+/// Files that would be called alike get names of their own by it. A key of lower case is for disks
+/// that do not tell upper case apart.
+template <class Key = std::identity>
+std::string free_name(const std::string& name, std::set<std::string>& taken, Key key = {}) {
+  std::string free = name;
+  for (int i = 2; !taken.insert(key(free)).second; ++i) free = concat(name, "_", i);
+  return free;
+}
+
+}  // namespace boxgrad
