@@ -6,8 +6,8 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/file_names.h"
 #include "core/files.h"
-#include "core/free_name.h"
 #include "detection/data/photo_dataset.h"
 
 namespace boxgrad::detection {
@@ -37,20 +37,6 @@ std::string exact(Scalar value) {
       std::to_chars(text, text + sizeof text, value, std::chars_format::fixed);
   check(error == std::errc(), "result file: a number of more than 500 digits");
   return {text, end};
-}
-
-/// What no file's name may hold on any system, or a shell would stumble over. Bytes of UTF-8 stay:
-/// most of the world's names are made of them. A leading dot would follow "_", and hides nothing.
-std::string in_file_name(std::string name) {
-  std::ranges::replace_if(
-      name,
-      [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < 0x80 && !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                                (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_');
-      },
-      '_');
-  return name;
 }
 
 /// A whole number as it is, anything else as a JSON string.

@@ -86,6 +86,26 @@ TEST_CASE("the splits that a folder has of its own", "[cli][photo_splits]") {
   CHECK_THROWS_WITH(photo_splits(folder.path() / "absent"), Catch::Contains("there is no"));
 }
 
+TEST_CASE("photos too few to cut, or a cut without objects, train all the same",
+          "[cli][photo_splits]") {
+  const CliFolder folder("few");
+  const std::string config = write_small_config(folder.path(), "ssd-small").string();
+  const auto train = [&](const std::string& photos) {
+    return succeeds({"train", "--config", config, "--data", photos, "--out", photos + "_run"}).out;
+  };
+  const fs::path one = folder.path() / "one", bare = folder.path() / "bare";
+  write_photos(one, 1, false);
+  CHECK_THAT(train(one.string()), Catch::Contains("train: 1 images") &&
+                                      Catch::Contains(": nothing is measured along the way") &&
+                                      Catch::Contains("on train: AP "));
+  write_photos(bare, 8, false);
+  for (const PhotoEntry& entry : open_photos(bare, {.split = "val"})->entries())
+    std::ofstream(entry.annotation) << "<annotation><filename>" << entry.image.filename().string()
+                                    << "</filename></annotation>";
+  CHECK_THAT(train(bare.string()),
+             Catch::Contains("there is no object on any of its 2 photos: nothing is measured"));
+}
+
 TEST_CASE("lists of any name are found, and photos that are in both said", "[cli][photo_splits]") {
   const CliFolder folder("lists");
   const fs::path photos = folder.path() / "photos", lists = photos / "ImageSets/Main";

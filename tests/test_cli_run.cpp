@@ -163,11 +163,23 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
   CHECK(json_of(first / "metrics.json")["weights"] == kModelFile);
   succeeds({"eval", (first / kBestFile).string(), "--data", photos.string(), "--best"});
   CHECK(json_of(first / "eval_val/metrics.json")["weights"] == kBestFile);
+  // And nothing of the figures before stands beside them.
+  CHECK_FALSE(fs::exists(first / "eval_val/explain.json"));
+  CHECK_FALSE(fs::exists(first / "eval_val/results"));
+  CHECK(fs::exists(first / "eval_val/index.html"));
   // Pretrained: by a run's folder, and on photos with other classes.
   succeeds({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
             photos.string(), "--out", (folder.path() / "third").string(), "--pretrained",
             first.string(), "--epochs", "1"});
   CHECK(json_of(folder.path() / "third" / kConfigFile)["training"]["iterations"] == 3);
+  // A config may bring a detector for photos of other colours.
+  nlohmann::json other = json_of(first / kConfigFile);
+  other["detector"]["mean"][0] = other["detector"]["mean"][0].get<double>() / 2;
+  std::ofstream(folder.path() / "other.json") << other;
+  fails({"train", "--config", (folder.path() / "other.json").string(), "--out",
+         (folder.path() / "fourth").string(), "--pretrained", first.string()},
+        "was trained with another mean or std of colours than the config's \"detector\" has");
+  CHECK_FALSE(fs::exists(folder.path() / "fourth"));
 
   // SSD's augmentation instead of the recipe's.
   const fs::path wild = folder.path() / "wild";

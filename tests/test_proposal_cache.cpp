@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <functional>
 #include <limits>
 #include <sstream>
 
@@ -37,7 +38,9 @@ class Squares : public Dataset {
     return sample;
   }
   const std::vector<std::string>& class_names() const override { return names_; }
+  std::string key(std::int64_t i) const override { return keys_ ? keys_(i) : ""; }
   std::vector<std::string> names_{"square"};
+  std::function<std::string(std::int64_t)> keys_;
 
  private:
   std::int64_t size_;
@@ -124,6 +127,14 @@ TEST_CASE("cached_proposals: a file of something else is replaced", "[proposal_c
     squares.names_ = {"box"};
     get(squares);
     CHECK(counting.calls == 5);
+  }
+  SECTION("another photo between those whose pictures are looked at") {
+    Squares many(30);
+    many.keys_ = [](std::int64_t i) { return concat(i, ".jpg"); };
+    get(many);
+    many.keys_ = [](std::int64_t i) { return i == 2 ? "new.jpg" : concat(i, ".jpg"); };
+    get(many);
+    CHECK(counting.calls == 30);
   }
   SECTION("other options") {
     counting.method.description = "numbers, seed 1";
@@ -221,11 +232,18 @@ TEST_CASE("cached_proposals: a place that cannot be written", "[proposal_cache]"
   CHECK_THAT(log.str(), ContainsSubstring("they are not kept"));
 }
 
+TEST_CASE("cached_proposals: names of files may be of any script", "[proposal_cache]") {
+  const CacheFolder folder;
+  CountingMethod counting;
+  CHECK(cached_proposals(Squares(3), counting.method, folder.path, "_séance").size() == 3);
+  CHECK(fs::exists(folder.path / "_séance.safetensors"));
+}
+
 TEST_CASE("cached_proposals explains a wrong argument", "[proposal_cache][errors]") {
   const CacheFolder folder;
   const Squares squares(2);
   CountingMethod counting;
-  for (const std::string name : {"", "../up", "a/b", ".hidden", "a b"})
+  for (const std::string name : {"", "../up", "a/b", ".hidden", "-x", "a b"})
     CHECK_THROWS_WITH(cached_proposals(squares, counting.method, folder.path, name),
                       ContainsSubstring("cached_proposals: name must be letters, digits"));
   CHECK_FALSE(fs::exists(folder.path));

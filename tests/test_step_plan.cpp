@@ -20,8 +20,8 @@ struct Played {
 /// take `expected`.
 template <class StepSeconds>
 Played play(double minutes, std::int64_t looks, double first, StepSeconds step_seconds,
-            double look_seconds, double expected) {
-  StepPlan plan(60 * minutes, looks);
+            double look_seconds, double expected, std::int64_t behind = 0) {
+  StepPlan plan(60 * minutes, looks, behind);
   Played played;
   if (looks > 0) plan.expect_look(expected);
   plan.set_pace(first, 0);
@@ -39,6 +39,7 @@ Played play(double minutes, std::int64_t looks, double first, StepSeconds step_s
     if (plan.is_look(played.steps, total, last())) look();
   }
   if (looks > 0) look();
+  played.seconds += static_cast<double>(behind) * look_seconds;
   return played;
 }
 
@@ -53,6 +54,12 @@ TEST_CASE("StepPlan: the look at the end is paid for", "[step_plan]") {
   CHECK(known.looks[0] == 80);
   CHECK(known.looks.back() == known.steps);
   CHECK(play(1, 0, 0.1, steady, 0, 0).seconds == Approx(60).margin(0.2));
+  // And so are those of the caller.
+  const Played measured = play(1, 5, 0.1, steady, 4, 4, 1);
+  CHECK(measured.seconds == Approx(60).margin(0.2));
+  CHECK(measured.looks.size() == 5);
+  CHECK(static_cast<double>(measured.steps) == Approx(360).margin(2));
+  CHECK(play(1, 5, 0.1, steady, 9, 9, 1).looks.size() == 2);  // of the three that fit
   // One look, of which nothing is known before: that alone may come on top.
   CHECK(play(1, 1, 0.1, steady, 4, 3).seconds == Approx(61).margin(0.2));
 }

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "core/check.h"
-#include "core/free_name.h"
+#include "core/file_names.h"
 #include "core/printable.h"
 #include "core/program.h"
 #include "detection/cli/subcommand.h"

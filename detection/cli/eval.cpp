@@ -167,7 +167,8 @@ void eval_run(EvalSettings settings) {
   if (config) say_what_was_learned(*config, learned_from.photos.get(), *photos, settings.split);
   // A file of weights is itself and no run's best.
   const bool is_run = std::filesystem::is_directory(settings.run), best = is_run && settings.best;
-  if (settings.out.empty())
+  const bool own_folder = settings.out.empty();
+  if (own_folder)
     settings.out = (is_run ? settings.run : settings.run.parent_path()) /
                    concat("eval_", settings.split, best ? "_best" : "");
   double proposing = 0;  // seconds, or what they were when the cache was made
@@ -197,6 +198,9 @@ void eval_run(EvalSettings settings) {
   std::cout << ms_text(measured) << "\n";
 
   std::filesystem::create_directories(settings.out);
+  if (own_folder)  // of figures before these, which may be of other photos
+    for (const char* old : {"metrics.json", "explain.json", "index.html", "images", "results"})
+      std::filesystem::remove_all(settings.out / old);
   write_file_atomically(settings.out / "metrics.json", figures_json(table, names, measured));
   result.class_names = names;
   result.parameters = parameters;

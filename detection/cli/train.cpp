@@ -259,6 +259,26 @@ void settle_learned(const PhotoDataset& learned, Run& run) {
   if (run.new_config) then = now;
 }
 
+/// The photos that AP is followed on; null, after a line that says so, where there are none.
+std::unique_ptr<PhotoDataset> photos_to_look_at(const RunConfig& config,
+                                                const std::vector<std::string>& classes) {
+  std::unique_ptr<PhotoDataset> photos;
+  std::optional<std::string> missing;
+  const auto open = [&] {
+    photos = photos_for(config.data, config.val_split, classes, false, config.cut);
+  };
+  if (!has_photo_split(config.data, config.val_split))
+    missing = concat("there is no \"", config.val_split, "\"");
+  else if (is_cut(config.data))
+    missing = input_error(open);  // a share of a handful, which may hold no object
+  else
+    open();
+  if (missing)
+    std::cout << *missing
+              << ": nothing is measured along the way, and in the end the photos it learned from\n";
+  return photos;
+}
+
 /// Opens a run's photos, after saying what they are.
 RunPhotos photos_of(const RunConfig& config) {
   say_how_it_is_split(config.data, config.cut);
@@ -267,14 +287,8 @@ RunPhotos photos_of(const RunConfig& config) {
       config.data, config.train_split,
       config.detector ? config.detector->classes : std::vector<std::string>(), false, config.cut);
   const PhotoDataset& learned = *all.learned.photos;
-  if (!has_photo_split(config.data, config.val_split)) {
-    std::cout
-        << "there is no \"" << config.val_split
-        << "\": nothing is measured along the way, and in the end the photos it learned from\n";
-    return all;
-  }
-  all.looked.photos =
-      photos_for(config.data, config.val_split, learned.class_names(), false, config.cut);
+  all.looked.photos = photos_to_look_at(config, learned.class_names());
+  if (!all.has_val()) return all;
   const PhotoDataset& looked = *all.looked.photos;
   if (const std::int64_t both = photos_in_both(learned, looked); both > 0)
     std::cout << both << " of the " << looked.size() << " photos of \"" << config.val_split

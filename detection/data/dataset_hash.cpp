@@ -15,6 +15,8 @@ namespace {
 std::vector<Target> hash_probes(Sha256& hash, const Dataset& dataset) {
   hash_text(hash, concat(dataset.size()));
   for (const std::string& label : dataset.class_names()) hash_text(hash, label);
+  for (std::int64_t i = 0; i < dataset.size(); ++i)
+    if (const std::string key = dataset.key(i); !key.empty()) hash_text(hash, key);
   const std::int64_t size = dataset.size(), probes = std::min(size, kDatasetProbes);
   std::vector<Target> targets;
   for (std::int64_t i = 0; i < probes; ++i) {

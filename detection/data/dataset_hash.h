@@ -15,9 +15,9 @@ inline constexpr std::int64_t kDatasetProbes = 8;
 /// Adds a text with its length, which keeps neighbours apart.
 void hash_text(Sha256& hash, std::string_view text);
 
-/// Adds the number of samples, the classes, and of kDatasetProbes samples, evenly from the first to
-/// the last, the name, the size and the pixels: what proposals depend on. A change of a picture
-/// between them goes unnoticed.
+/// Adds the number of samples, the classes, the key of each sample, and of kDatasetProbes samples,
+/// evenly from the first to the last, the name, the size and the pixels: what proposals depend on.
+/// A change between them that leaves a photo its name and size goes unnoticed.
 void hash_pictures(Sha256& hash, const Dataset& dataset);
 
 /// hash_pictures, and the boxes and labels of the same samples: what a training depends on. As 64

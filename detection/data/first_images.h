@@ -16,6 +16,7 @@ class FirstImages : public Dataset {
       : all_(all), size_(std::min(count, all.size())) {}
   std::int64_t size() const override { return size_; }
   Sample get(std::int64_t index) const override { return all_.get(index); }
+  std::string key(std::int64_t index) const override { return all_.key(index); }
   const std::vector<std::string>& class_names() const override { return all_.class_names(); }
 
  private:

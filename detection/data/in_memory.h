@@ -34,6 +34,7 @@ class InMemory : public Dataset {
   /// Passes on what the dataset throws, and keeps nothing then.
   Sample get(std::int64_t index) const override;
   const std::vector<std::string>& class_names() const override { return dataset_.class_names(); }
+  std::string key(std::int64_t index) const override { return dataset_.key(index); }
 
   std::int64_t kept() const;        ///< samples in memory
   std::int64_t bytes_kept() const;  ///< that they take

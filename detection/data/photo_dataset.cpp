@@ -102,6 +102,11 @@ void PhotoDataset::check_any(const std::filesystem::path& folder, const std::str
         split.empty() ? "" : concat(", split \"", printable(split), "\""), why);
 }
 
+std::string PhotoDataset::key(std::int64_t index) const {
+  const PhotoEntry& entry = entries_.at(static_cast<std::size_t>(index));
+  return concat(entry.image.filename().string(), ' ', entry.width, 'x', entry.height);
+}
+
 Sample PhotoDataset::get(std::int64_t index) const {
   check(index >= 0 && index < size(), format_, ": index must be in 0..", size() - 1, ", got ",
         index);

@@ -60,6 +60,7 @@ class PhotoDataset : public Dataset {
   /// Decodes the picture; its name is the file's. Throws when it is damaged or has changed.
   Sample get(std::int64_t index) const override;
   const std::vector<std::string>& class_names() const override { return class_names_; }
+  std::string key(std::int64_t index) const override;
 
   const std::vector<PhotoEntry>& entries() const { return entries_; }
   /// What the annotations call the classes, as text: COCO's "id" of a category, "" of a class that

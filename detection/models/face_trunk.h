@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -19,6 +20,9 @@
 /// What it expects: RGB / 127.5 - 1 (mean 0.5 and deviation 0.5 of values from 0 to 1), any size.
 /// `make faces` fetches the package; docs/pretrained.md.
 namespace boxgrad::detection {
+
+/// Mean and deviation that it expects, of values from 0 to 1.
+inline constexpr std::array<double, 3> kFaceColors{.5, .5, .5};
 
 /// The package's manifest: the path itself if it is a file, or where the package (or the folder
 /// around it) keeps it. Throws std::invalid_argument that says what is missing and how to get it.

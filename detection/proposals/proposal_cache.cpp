@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "core/check.h"
+#include "core/file_names.h"
 #include "core/files.h"
 #include "core/memory.h"
 #include "core/parallel.h"
@@ -28,13 +29,11 @@ constexpr int kProposalVersion = 1;  // higher when the same options give other 
 constexpr Scalar kMostBoxes = Scalar{1 << 24};  // of one picture: a float counts to here
 
 fs::path cache_path(const fs::path& folder, const std::string& name) {
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  };
-  check(!name.empty() && plain(name.front()) &&
-            std::ranges::all_of(
-                name, [&](char c) { return plain(c) || c == '-' || c == '_' || c == '.'; }),
-        "cached_proposals: name must be letters, digits, '-', '_' and '.', got \"", name, "\"");
+  check(
+      !name.empty() && name == in_file_name(name) && name.front() != '.' && name.front() != '-',
+      "cached_proposals: name must be letters, digits, '-', '_' and '.', the first neither '-' nor "
+      "'.', got \"",
+      name, "\"");
   return folder / (name + ".safetensors");
 }
 

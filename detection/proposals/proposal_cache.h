@@ -30,8 +30,8 @@ ProposalMethod selective_search_method(const SelectiveSearchOptions& options);
 /// pictures, and every epoch wants the same boxes.
 ///
 /// folder   created if it is missing
-/// name     of the file, <folder>/<name>.safetensors: letters, digits, '-', '_' and '.', starting
-///          with a letter or digit. One for each dataset, split and method that is to be kept.
+/// name     of the file, <folder>/<name>.safetensors, as in_file_name() leaves it, starting with
+///          neither '-' nor '.'. One for each dataset, split and method that is to be kept.
 /// log      where messages go; null: standard error
 /// seconds  if given: what computing them took, which the file remembers; 0 for one that does not
 ///          say
@@ -41,8 +41,8 @@ ProposalMethod selective_search_method(const SelectiveSearchOptions& options);
 ///          dataset and method throw
 ///
 /// The file belongs to this dataset and method if its fingerprint does: a hash of `name`, the
-/// description, the number of samples, the classes, the pictures of eight samples and the version
-/// of the code and its precision. A file that is of something else, damaged or cut short is
+/// description, the number of samples, the classes, the key of each sample, the pictures of eight
+/// and the version of the code and its precision. A file that is of something else, damaged or cut short is
 /// replaced after a line that says so; its numbers are hashed too. It is written under another name
 /// and renamed, so that it is whole or not there. If it cannot be written a line says why, and the
 /// boxes are returned all the same.

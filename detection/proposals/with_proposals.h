@@ -20,6 +20,7 @@ class WithProposals : public Dataset {
   std::int64_t size() const override { return dataset_.size(); }
   Sample get(std::int64_t index) const override;
   const std::vector<std::string>& class_names() const override { return dataset_.class_names(); }
+  std::string key(std::int64_t index) const override { return dataset_.key(index); }
   const std::vector<Tensor>& proposals() const { return proposals_; }  ///< one list per image
 
  private:

@@ -1,6 +1,7 @@
 #include "detection/training/photo_recipe.h"
 
 #include "core/check.h"
+#include "core/file_names.h"
 #include "core/json_fields.h"
 #include "core/stopwatch.h"
 #include "detection/data/first_images.h"
@@ -52,6 +53,21 @@ DetectorSpec describe_with(const DenseRecipe& r, const Dataset& train, const Pre
 
 /// settle() and the trunk's rate take all of the trunk for pretrained. Layers that the weights do not
 /// have would stay nearly as they were drawn, behind batch norm that never looked at a picture.
+/// A config may bring a detector that was measured on other photos. What the filters learned with
+/// is what they must see.
+void check_same_input(const DetectorSpec& spec, const DetectorSpec& learned,
+                      const std::string& source) {
+  const auto same = [&](bool equal, const char* what) {
+    check(equal, "--pretrained: ", source, " was trained with another ", what,
+          " than the config's \"detector\" has; take that out of the config, and it is measured "
+          "anew");
+  };
+  same(learned.model == spec.model, "model");
+  same(learned.mean == spec.mean && learned.std == spec.std, "mean or std of colours");
+  same(learned.box_weights == spec.box_weights, "coder of boxes (box_weights)");
+  same(learned.tensorflow_trunk == spec.tensorflow_trunk, "kind of trunk (tensorflow_trunk)");
+}
+
 void check_whole_trunk(const FilledWeights& filled, const std::filesystem::path& weights,
                        const DetectorSpec& spec) {
   for (const std::string& name : filled.missing)
@@ -141,11 +157,16 @@ std::string start(Detector& detector, const PhotoRecipe& recipe, const DetectorS
   std::string told;
   const std::filesystem::path weights = own_weights(recipe.pretrained);
   if (!weights.empty()) {
+    check_same_input(spec, spec_of_weights(weights), weights.string());
     const FilledWeights filled = fill_from_weights(detector, weights);
     if (std::holds_alternative<SsdRecipe>(recipe.settings))
       check_whole_trunk(filled, weights, spec);
     told = filled.told;
   } else if (!recipe.pretrained.empty()) {
+    DetectorSpec face = spec;
+    face.mean = face.std = kFaceColors;
+    face.tensorflow_trunk = true;
+    check_same_input(spec, face, recipe.pretrained.string());
     fill_from_face_trunk(*detector.find("backbone"), recipe.pretrained);
     told = concat("the trunk of ", recipe.pretrained.string());
   }
@@ -192,7 +213,8 @@ std::unique_ptr<WithProposals> with_proposals(const DetectorSpec& spec, const Da
                                               const std::string& name, double* seconds) {
   if (spec.model != "fast-rcnn") return nullptr;
   return std::make_unique<WithProposals>(
-      dataset, cached_proposals(dataset, proposal_method(spec), cache, name, nullptr, seconds),
+      dataset,
+      cached_proposals(dataset, proposal_method(spec), cache, in_file_name(name), nullptr, seconds),
       kMostProposals);
 }
 

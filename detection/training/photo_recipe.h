@@ -84,7 +84,7 @@ ProposalMethod proposal_method(const DetectorSpec& spec);
 /// What making them takes for a photo, as the first eight tell; 0 for other models.
 double seconds_of_proposals(const DetectorSpec& spec, const Dataset& dataset);
 /// `dataset` with proposals where the model needs them from outside, else null. They are kept in
-/// <cache>/<name>.safetensors. The dataset must outlive the result. `seconds`, if given, becomes
+/// <cache>/<name>.safetensors, blanks and the like as '_'. The dataset must outlive the result. `seconds`, if given, becomes
 /// what making them took, also when that was at another time and the file has them.
 std::unique_ptr<WithProposals> with_proposals(const DetectorSpec& spec, const Dataset& dataset,
                                               const std::filesystem::path& cache,

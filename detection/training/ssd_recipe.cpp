@@ -38,7 +38,7 @@ Transform SsdRecipe::augmentation() const {
 
 Preparation ssd_preparation(const SsdRecipe& recipe, const Dataset& train) {
   Preparation preparation = photo_preparation(train, recipe.longer_px, 32);
-  if (!recipe.pretrained.empty()) preparation.batch.mean = preparation.batch.std = {.5, .5, .5};
+  if (!recipe.pretrained.empty()) preparation.batch.mean = preparation.batch.std = kFaceColors;
   return preparation;
 }
 

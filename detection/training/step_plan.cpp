@@ -8,10 +8,10 @@ bool StepPlan::is_look(std::int64_t step, std::int64_t total, std::int64_t last)
   return looks_ > 0 && step < total && step - last >= every(total);
 }
 
-/// The one at the end included.
+/// Those at the end and behind it included.
 std::int64_t StepPlan::looks_until(std::int64_t total, std::int64_t step, std::int64_t last) const {
   if (looks_ == 0) return 0;
-  std::int64_t looks = 1;
+  std::int64_t looks = 1 + behind_;
   for (std::int64_t at = std::max(last + every(total), step + 1); at < total; at += every(total))
     ++looks;
   return looks;
@@ -20,8 +20,8 @@ std::int64_t StepPlan::looks_until(std::int64_t total, std::int64_t step, std::i
 void StepPlan::expect_look(double look_seconds) {
   look_seconds_ = look_seconds;
   const double fitting = seconds_ / 2 / std::max(look_seconds, 1e-9);
-  if (fitting < static_cast<double>(looks_))
-    looks_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(fitting));
+  if (fitting < static_cast<double>(looks_ + behind_))
+    looks_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(fitting) - behind_);
 }
 
 void StepPlan::add_look(double look_seconds) {

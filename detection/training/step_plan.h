@@ -10,14 +10,17 @@ namespace boxgrad::detection {
 ///
 ///   steps = (time left - looks left * seconds of a look) / seconds of a step
 ///
-/// The look behind the last step is one of them. Half of the time is for steps, whatever looks
+/// The look behind the last step is one of them, and so are those that the caller takes when the
+/// training has ended. Half of the time is for steps, whatever looks
 /// take. No clock: `elapsed` are the seconds since the training began, looks included, and `last`
 /// the step of the last look, 0 before the first.
 class StepPlan {
  public:
   /// seconds  that there are; not used when the number of steps is given
   /// looks    to be spread over the run, the last at its end; 0 when there is nothing to look at
-  StepPlan(double seconds, std::int64_t looks) : seconds_(seconds), looks_(looks) {}
+  /// behind   further ones, for which time is kept
+  StepPlan(double seconds, std::int64_t looks, std::int64_t behind = 0)
+      : seconds_(seconds), looks_(looks), behind_(behind) {}
 
   /// Whether there is a look behind step `step`, were there `total` of them, not counting the one
   /// at the end. `total` may have been another when the last look was.
@@ -47,7 +50,7 @@ class StepPlan {
   std::int64_t looks_until(std::int64_t total, std::int64_t step, std::int64_t last) const;
 
   double seconds_;
-  std::int64_t looks_;
+  std::int64_t looks_, behind_;
   double step_seconds_ = 0;
   double look_seconds_ = 0;    ///< of one
   double looked_seconds_ = 0;  ///< of all so far

@@ -86,7 +86,8 @@ class Run {
         options_(options),
         validation_(validation),
         average_(detector, options.average_decay),
-        plan_(time_allowed(options), validation == nullptr ? 0 : options.validations),
+        plan_(time_allowed(options), validation == nullptr ? 0 : options.validations,
+              options.validations_behind),
         total_(options.iterations) {
     check(options.batch_size >= 1, "train: batch_size must be >= 1, got ", options.batch_size);
     check(options.iterations >= 1 || options.minutes > 0, "train: iterations must be >= 1, got ",

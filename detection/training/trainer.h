@@ -40,6 +40,9 @@ struct TrainerOptions {
   std::int64_t log_every = 20;
   /// Looks at the validation set, if there is one: spread evenly over the run, the last at its end.
   std::int64_t validations = 1;
+  /// Passes over the validation set that the caller makes behind train(), for final figures: of
+  /// `minutes` time is kept for them.
+  std::int64_t validations_behind = 0;
   std::int64_t validation_images = -1;  ///< of such a look; -1: all
   std::int64_t validation_batch = 8;    ///< images at a time: a look takes memory for each
   std::int64_t checkpoint_every = 500;  ///< steps; 0: only at the end

@@ -8,6 +8,10 @@
 
 namespace boxgrad {
 
+/// `name` with '_' in the place of what no file's name may hold on any system, or a shell would
+/// stumble over. Bytes of UTF-8 stay: most of the world's names are made of them.
+std::string in_file_name(std::string name);
+
 /// `name`, or "name_2", "name_3", ..., the first whose key none of `taken` is; it is taken then.
 /// Files that would be called alike get names of their own by it. A key of lower case is for disks
 /// that do not tell upper case apart.
