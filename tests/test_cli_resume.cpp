@@ -3,10 +3,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
 
 #include "core/files.h"
 #include "core/parallel.h"
+#include "core/random.h"
+#include "core/stopwatch.h"
 #include "detection/training/run_folder.h"
 #include "tests/catch.h"
 #include "tests/cli.h"
@@ -14,6 +18,28 @@
 
 using namespace boxgrad;
 using namespace boxgrad::detection;
+
+namespace {
+
+/// The command in a process of its own, with one thread: those of the pool do not come along.
+pid_t start_command(std::vector<std::string> arguments) {
+  const pid_t child = fork();
+  if (child != 0) return child;
+  set_num_threads(1);
+  arguments.insert(arguments.end(), {"--threads", "1"});
+  _exit(boxgrad_command(arguments).status);
+}
+
+/// What a run's folder must hold in the end, apart from what a clock said.
+nlohmann::json end_of_run(const fs::path& run) {
+  nlohmann::json end = json_of(run / "metrics.json");
+  for (const char* key : {"run", "seconds", "ms_per_photo", "ms_proposals"}) end.erase(key);
+  for (const char* file : {kModelFile, kBestFile, "images/photos.png", "images/augmented.png"})
+    end[file] = sha256_file(run / file);
+  return end;
+}
+
+}  // namespace
 
 TEST_CASE("a run that was stopped goes on to the same bits", "[cli][cli_run]") {
   const CliFolder folder("resume");
@@ -150,13 +176,7 @@ TEST_CASE("a run that is killed on its way goes on to the same bits",
   for (const char* sign : {"config.json", "checkpoint-5.json", "checkpoint-25.json"}) {
     INFO(sign);
     const fs::path run = folder.path() / (std::string("run_") + sign);
-    const pid_t child = fork();
-    if (child == 0) {
-      set_num_threads(1);  // the pool's threads did not come along
-      std::vector<std::string> arguments = train(run);
-      arguments.insert(arguments.end(), {"--threads", "1"});
-      _exit(boxgrad_command(arguments).status);
-    }
+    const pid_t child = start_command(train(run));
     for (int i = 0; i < 60000 && !fs::exists(run / sign); ++i) usleep(1000);
     kill(child, SIGKILL);
     int status = 0;
@@ -170,5 +190,53 @@ TEST_CASE("a run that is killed on its way goes on to the same bits",
     for (const char* file : {kModelFile, kBestFile})
       CHECK(sha256_file(run / file) == sha256_file(whole / file));
     CHECK(json_of(run / "metrics.json").at("AP50") == json_of(whole / "metrics.json").at("AP50"));
+  }
+}
+
+TEST_CASE("the command killed at any moment, its end included, leaves the same run",
+          "[cli][cli_run][survive][kill][fork]") {
+  const char* many = std::getenv("BOXGRAD_KILLS");
+  const int wanted = many == nullptr ? 2 : std::max(1, std::atoi(many) / 8);
+  const CliFolder folder("kills");
+  const fs::path photos = folder.path() / "photos";
+  write_photos(photos, 8, true);
+  Random random(5);
+  for (const std::string model : {"ssd-small", "retinanet", "faster-rcnn", "fast-rcnn"}) {
+    INFO(model);
+    nlohmann::json config = json_of(write_small_config(folder.path(), model));
+    config["training"].update({{"iterations", 12}, {"checkpoint_every", 3}});
+    const fs::path settings = folder.path() / "config.json";
+    write_file_atomically(settings, config.dump());
+    const auto train = [&](const fs::path& out) {
+      return std::vector<std::string>{"train",         "--config", settings.string(), "--data",
+                                      photos.string(), "--out",    out.string()};
+    };
+    const fs::path whole = folder.path() / (model + "_whole"), run = folder.path() / model;
+    const Stopwatch watch;
+    succeeds(train(whole));
+    const double seconds = 1.2 * watch.seconds();
+    const nlohmann::json end = end_of_run(whole);
+    // Before there is a config it begins anew, behind its page there is nothing to go on with.
+    const auto next = [&] {
+      return is_run_folder(run) ? std::vector<std::string>{"train", "--resume", run.string()}
+                                : train(run);
+    };
+    for (int kills = 0; kills < wanted;) {
+      fs::remove_all(run);
+      while (!fs::exists(run / "index.html") && kills < wanted) {
+        const pid_t child = start_command(next());
+        usleep(static_cast<useconds_t>(1e6 * random.uniform() * seconds));
+        kill(child, SIGKILL);
+        int status = 0;
+        waitpid(child, &status, 0);
+        if (WIFSIGNALED(status))
+          ++kills;
+        else
+          REQUIRE(WEXITSTATUS(status) == 0);
+        if (random.below(2) == 0) break;
+      }
+      if (!fs::exists(run / "index.html")) succeeds(next());
+      CHECK(end_of_run(run) == end);
+    }
   }
 }
