@@ -46,6 +46,11 @@ TEST_CASE("SSD300: maps, boxes and counts as published", "[ssd300]") {
   Ssd::Heads heads;
   const nn::ModelCount count = nn::count_layers(*model, [&] { heads = model->heads(image); });
   CHECK(count.multiply_adds == 31373537792);
+  for (const nn::LayerCount& layer : count.layers) {
+    INFO(layer.path << ": " << layer.ops);
+    CHECK(model->find(layer.path) != nullptr);
+    if (layer.multiply_adds > 0) CHECK(layer.parameters > 0);
+  }
   CHECK(heads.logits.shape() == Shape{1, 8732, 21});
   CHECK(heads.offsets.shape() == Shape{1, 8732, 4});
   CHECK(heads.anchors.size(0) == 8732);
@@ -59,7 +64,10 @@ TEST_CASE("MobileNet-SSD: 3,000 boxes on six maps", "[ssd300]") {
   const auto model = make_mobilenet_ssd(20, 0.25);
   model->eval();
   const NoGradGuard guard;
+  const nn::OutputTap tap({"backbone.body.block11", "backbone.extra4"});
   const Ssd::Heads heads = model->heads(random_images(1, 300));
+  CHECK(tap.output("backbone.body.block11").shape() == Shape{1, 19, 19, 128});
+  CHECK(tap.output("backbone.extra4").shape() == Shape{1, 1, 1, 64});
   CHECK(heads.anchors.size(0) == 3000);
   CHECK(heads.logits.shape() == Shape{1, 3000, 21});
   // Squares of 60 px around the first centre, (8, 8).
@@ -122,6 +130,10 @@ TEST_CASE("MobileNet-SSD: parameters and multiply-adds, layer by layer", "[ssd30
   model->eval();
   const nn::ModelCount count = nn::count_layers(*model, [&] { model->heads(image); });
   CHECK(count.multiply_adds == multiply_adds);
+  for (const nn::LayerCount& layer : count.layers) {
+    INFO(layer.path << ": " << layer.ops);
+    CHECK(model->find(layer.path) != nullptr);
+  }
   CHECK(model->options().match_iou == Scalar(0.5));
 }
 

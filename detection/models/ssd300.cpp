@@ -1,5 +1,6 @@
 #include "detection/models/ssd300.h"
 
+#include "core/autograd.h"
 #include "detection/data/transforms.h"
 #include "detection/models/extra_maps.h"
 #include "detection/models/mobilenet_v1.h"
@@ -60,7 +61,11 @@ SsdVgg16::SsdVgg16(double width) {
 }
 
 std::vector<Tensor> SsdVgg16::maps(const Tensor& images) {
-  const std::vector<Tensor> conv = vgg_.as<Backbone>().maps(images);
+  std::vector<Tensor> conv;
+  {
+    const ModuleScope scope("vgg");
+    conv = vgg_.as<Backbone>().maps(images);
+  }
   const Tensor pool5 = max_pool2d(conv[1], 3, {.stride = 1, .padding = 1});
   return {norm_(conv[0]), fc7_(fc6_(pool5))};
 }
