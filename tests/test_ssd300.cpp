@@ -169,6 +169,21 @@ TEST_CASE("SSD300 and MobileNet-SSD: new layers start from Glorot's filters and 
   }
 }
 
+TEST_CASE("SSD300 and MobileNet-SSD keep the prior that their options ask for", "[ssd300]") {
+  SsdOptions vgg = ssd300_options(3), mobilenet = mobilenet_ssd_options(3);
+  vgg.prior = mobilenet.prior = 0.01;
+  const double background = std::log(3 * 0.99 / 0.01);
+  for (const auto& model : {make_ssd300(vgg, 1. / 32), make_mobilenet_ssd(mobilenet, 1. / 8)})
+    for (int map = 1; map <= 6; ++map) {
+      INFO("map " << map);
+      const Tensor bias = parameter(*model, concat("class_head", map, ".bias"));
+      for (std::int64_t i = 0; i < bias.numel(); ++i)
+        CHECK(double(bias.at({i})) == Approx(i % 4 == 0 ? background : 0));
+      for (const Scalar v : parameter(*model, concat("box_head", map, ".bias")).to_vector())
+        CHECK(v == 0);
+    }
+}
+
 TEST_CASE("SsdVgg16 is VGG with a norm, a pool that keeps the size, and holes", "[ssd300]") {
   manual_seed(5);
   SsdVgg16 net(1. / 64);  // 1 to 8 channels

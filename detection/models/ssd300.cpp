@@ -24,13 +24,20 @@ std::vector<ExtraMap> extra_maps(double width, bool vgg) {
   return extras;
 }
 
-/// Filters by Glorot's rule and biases of 0 for the extra layers and the heads.
+/// Filters by Glorot's rule and biases of 0 for the extra layers and the heads, but for the prior
+/// that Ssd has put into the background's biases.
 std::shared_ptr<Ssd> started(std::shared_ptr<Ssd> model) {
-  model->visit([](const std::string& path, nn::Module& module) {
+  const bool has_prior = model->options().prior > 0;
+  const auto classes = static_cast<std::size_t>(1 + model->options().num_classes);
+  model->visit([&](const std::string& path, nn::Module& module) {
     auto* conv = dynamic_cast<nn::Conv2d*>(&module);
     if (conv == nullptr || path.starts_with("backbone.body")) return;
     nn::init::xavier_uniform(conv->weight);
-    if (conv->bias.defined()) nn::init::constant(conv->bias, 0);
+    if (!conv->bias.defined()) return;
+    const bool says_prior = has_prior && path.starts_with("class_head");
+    const auto bias = conv->bias.data();
+    for (std::size_t i = 0; i < bias.size(); ++i)
+      if (!says_prior || i % classes != 0) bias[i] = 0;
   });
   return model;
 }

@@ -46,7 +46,8 @@ SsdOptions ssd300_options(std::int64_t num_classes);
 ///
 /// width < 1 makes VGG and the extra layers narrower: the same network for minutes of training.
 std::shared_ptr<Ssd> make_ssd300(std::int64_t num_classes, double width = 1);
-/// With other options; `levels` must be of six maps.
+/// With other options; `levels` must be of six maps. With a prior, the background's biases start
+/// from that instead of 0.
 std::shared_ptr<Ssd> make_ssd300(const SsdOptions& options, double width = 1);
 
 /// What MobileNet-SSD is beside its backbone: mobilenet_ssd_levels(), 3x3 heads without a prior, and
