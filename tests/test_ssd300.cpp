@@ -88,7 +88,13 @@ TEST_CASE("MobileNet-SSD's options are a caller's: from which IoU a box is an ob
   SsdOptions options = mobilenet_ssd_options(2);
   CHECK(make_mobilenet_ssd(options, 1. / 8)->loss(batch, random).positives == 1);  // its best one
   options.match_iou = Scalar(0.45);
-  CHECK(make_mobilenet_ssd(options, 1. / 8)->loss(batch, random).positives == 4);
+  const auto model = make_mobilenet_ssd(options, 1. / 8);
+  CHECK(model->loss(batch, random).positives == 4);
+  batch.images = random_images(1, 300);
+  batch.targets.pop_back();
+  CHECK_THROWS_AS(model->loss(batch, random), std::invalid_argument);
+  model->eval();
+  CHECK(model->loss(batch, random).positives == 4);
 }
 
 TEST_CASE("MobileNet-SSD: parameters and multiply-adds, layer by layer", "[ssd300][count]") {
