@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
     cell.write_png(out / "images/cell.png");
 
     // 2. Matching: two truths that want the same box.
-    const Tensor iou({2, 3}, {.6, .55, .1, .7, .2, .1});
+    const Tensor iou({2, 3}, {.6, .45, .1, .7, .2, .1});
     const Matches matched = ssd_match(iou);
     std::printf("truth of each box:");
     for (const std::int64_t truth : matched.truth) std::printf(" %lld", (long long)truth);
