@@ -160,9 +160,10 @@ int main(int argc, char** argv) {
     const std::vector<std::string> sizes{"16-24", "24-32", "32-40", "40-48", "48-56", "56-64"};
     std::vector<Bars> bars{{"stride 8", {}}, {"stride 16", {}}, {"not found", {}}};
     for (Bars& group : bars) group.values.assign(sizes.size(), 0);
+    const std::vector<AnchorLevel>& strides = first->options().levels;  // one map or both
     for (const FoundBy& found : found_by(*first, recipe.preparation().make_batch(samples))) {
       const auto bin = std::clamp<int>(int(found.side_px / 8) - 2, 0, int(sizes.size()) - 1);
-      const int row = found.level < 0 ? 2 : std::min(found.level, 1);
+      const int row = found.level < 0 ? 2 : strides[std::size_t(found.level)].stride_px > 8;
       bars[std::size_t(row)].values[std::size_t(bin)] += 1;
     }
     std::printf("side, px   stride 8  stride 16  not found\n");
