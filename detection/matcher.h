@@ -56,7 +56,7 @@ class Matcher {
 ///
 /// The original Caffe code does this. Ports (ssd.pytorch, torchvision's SSDMatcher) instead let
 /// each truth claim its best anchor in turn, so that of two truths with the same best anchor the
-/// first is lost.
+/// first is lost unless another anchor reaches the threshold.
 ///
 /// iou       box_iou(truths, anchors), [G, A]
 /// throws    std::invalid_argument for another rank or a threshold that is not >= 0

@@ -47,25 +47,6 @@ struct Watcher : OpObserver {
   }
 };
 
-/// Puts every module of a model back into the mode it was in.
-class KeepModes {
- public:
-  explicit KeepModes(Module& model) {
-    model.visit([this](const std::string&, Module& module) {
-      modes_.emplace_back(&module, module.is_training());
-    });
-  }
-  // Parents come first and set their children, so children have the last word.
-  ~KeepModes() {
-    for (const auto& [module, training] : modes_) module->train(training);
-  }
-  KeepModes(const KeepModes&) = delete;
-  KeepModes& operator=(const KeepModes&) = delete;
-
- private:
-  std::vector<std::pair<Module*, bool>> modes_;
-};
-
 /// 1234567 as "1,234,567".
 std::string grouped(std::int64_t number) {
   std::string digits = std::to_string(number);
@@ -78,8 +59,7 @@ std::string grouped(std::int64_t number) {
 ModelCount count_layers(Module& model, const std::function<void()>& run) {
   ModelCount count;
   {
-    const KeepModes modes(model);
-    model.eval();
+    const EvaluationMode evaluation(model);
     const NoGradGuard no_grad;
     Watcher watcher;
     run();

@@ -178,6 +178,18 @@ void Module::train(bool on) {
   visit([on](const std::string&, Module& module) { module.training_ = on; });
 }
 
+EvaluationMode::EvaluationMode(Module& model) {
+  model.visit([this](const std::string&, Module& module) {
+    modes_.emplace_back(&module, module.is_training());
+  });
+  model.eval();
+}
+
+// Parents come first and set their children, so children have the last word.
+EvaluationMode::~EvaluationMode() {
+  for (const auto& [module, training] : modes_) module->train(training);
+}
+
 void Module::set_requires_grad(bool value) {
   for (auto& [name, parameter] : parameters()) Tensor(parameter).requires_grad_(value);
 }

@@ -144,6 +144,20 @@ class Module {
   std::vector<std::pair<std::string, Child>> children_;
 };
 
+/// While it lives a model is in evaluation mode; afterwards each of its modules is in the mode in
+/// which it was before. For whatever looks at a network and must not move its running statistics.
+/// No module may be replaced meanwhile.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(Module& model);
+  ~EvaluationMode();
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  std::vector<std::pair<Module*, bool>> modes_;  ///< who was training, parents first
+};
+
 /// Keeps the outputs of the modules at some paths while it lives:
 ///
 ///   OutputTap tap({"backbone.conv4", "backbone.conv5"});

@@ -6,6 +6,7 @@
 #include "detection/doctor/anchor_recall.h"
 #include "detection/doctor/box_twins.h"
 #include "detection/doctor/preset_anchors.h"
+#include "detection/training/photo_fit.h"
 #include "tests/catch.h"
 
 using namespace boxgrad;
@@ -87,11 +88,21 @@ TEST_CASE("fitted anchors match the boxes that they were fitted to", "[doctor][a
     for (const PhotoEntry& photo : photos) counter.add(photo, labels);
     CHECK(counter.result().matched >= 97);
   }
-  const auto maps = on_maps({{10, 10}, {90, 90}, {96, 97}, {30, 20}});
+  const std::vector<BoxSize> sizes{{10, 10}, {90, 90}, {96, 97}, {30, 20}};
+  const auto maps = on_maps(sizes);
   REQUIRE(maps.size() == 3);
   CHECK(maps[0].sizes.size() == 2);
   CHECK(maps[2].stride_px == 32);
   CHECK(on_maps({{200, 200}}).size() == 1);
+  DetectorSpec spec;  // the same maps as in a recipe
+  set_maps(spec, {"a", "b", "c"}, anchors_by_size(sizes));
+  REQUIRE(spec.anchors.size() == 3);
+  for (std::size_t k = 0; k < 3; ++k) {
+    CHECK(maps[k].stride_px == spec.anchors[k].stride_px);
+    REQUIRE(maps[k].sizes.size() == spec.anchors[k].sizes.size());
+    for (std::size_t i = 0; i < maps[k].sizes.size(); ++i)
+      CHECK(maps[k].sizes[i].width == spec.anchors[k].sizes[i].width);
+  }
 }
 
 TEST_CASE("box_twins finds boxes that lie on each other", "[doctor]") {

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "detection/data/color_jitter.h"
 #include "tests/catch.h"
 
@@ -64,24 +67,58 @@ TEST_CASE("jitter_colors: each change by itself", "[color_jitter]") {
     CHECK(high > 28);
     CHECK(high <= 32);
   }
-  SECTION("contrast is a factor") {
+  SECTION("contrast is a factor, and its product is cut") {
     ColorJitterOptions options = kNone;
     options.contrast = 0.5;
-    const Sample out = jitter_colors(sample, random, options);
-    const double factor = out.image.pixel(2, 0)[0] / 128.;
-    CHECK(out.image.pixel(0, 0)[0] == Approx(100 * factor).margin(1));
-    CHECK(out.image.pixel(0, 0)[1] == Approx(50 * factor).margin(1));
+    double low = 1, high = 1;
+    for (int i = 0; i < 300; ++i) {
+      const Sample out = jitter_colors(sample, random, options);
+      const double factor = out.image.pixel(2, 0)[0] / 128.;
+      CHECK(out.image.pixel(0, 0)[0] == Approx(100 * factor).margin(1));
+      CHECK(out.image.pixel(0, 0)[1] == Approx(50 * factor).margin(1));
+      CHECK(out.image.pixel(1, 0)[0] == Approx(std::min(255., 250 * factor)).margin(2));
+      low = std::min(low, factor), high = std::max(high, factor);
+    }
+    CHECK(low < 0.55);
+    CHECK(low >= 0.5);
+    CHECK(high > 1.45);
+    CHECK(high <= 1.5);
   }
   SECTION("saturation leaves grey and the value alone") {
     ColorJitterOptions options = kNone;
     options.saturation = 0.5;
-    for (int i = 0; i < 50; ++i) {
+    int low = 50, high = 50;
+    for (int i = 0; i < 300; ++i) {
       const Sample out = jitter_colors(sample, random, options);
       CHECK(int(out.image.pixel(2, 0)[1]) == 128);
       CHECK(int(out.image.pixel(0, 0)[0]) == 100);
-      const int low = out.image.pixel(0, 0)[1];
-      CHECK((low >= 25 && low <= 75));
+      const int green = out.image.pixel(0, 0)[1];  // 100 (1 - s / 2)
+      low = std::min(low, green), high = std::max(high, green);
     }
+    CHECK(low < 29);
+    CHECK(low >= 25);
+    CHECK(high > 71);
+    CHECK(high <= 75);
+  }
+  SECTION("contrast before saturation or behind it: it is a cut that tells") {
+    const Sample three = pixels({{128, 128, 128}, {100, 0, 0}, {250, 10, 10}});
+    ColorJitterOptions options = kNone;
+    options.contrast = options.saturation = 0.5;
+    int before = 0, behind = 0;
+    for (int i = 0; i < 1000; ++i) {
+      const Sample out = jitter_colors(three, random, options);
+      // Either order makes of grey 128 c, and of a full red (100 c, 100 c (1 - s), ...).
+      const double c = out.image.pixel(0, 0)[0] / 128.;
+      const double s = 1 - double(out.image.pixel(1, 0)[1]) / out.image.pixel(1, 0)[0];
+      // The last pixel's 250 c is cut to 255 before its least channel is looked at, or is not.
+      const double first = 255 - s * (255 - 10 * c), last = c * (250 - s * 240);
+      if (c < 1.1 || last - first < 20) continue;
+      const double green = out.image.pixel(2, 0)[1];
+      before += std::abs(green - first) < 8, behind += std::abs(green - last) < 8;
+      CHECK(std::min(std::abs(green - first), std::abs(green - last)) < 8);
+    }
+    CHECK(before > 10);
+    CHECK(behind > 10);
   }
   SECTION("hue turns colours and keeps value and saturation") {
     ColorJitterOptions options = kNone;

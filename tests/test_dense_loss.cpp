@@ -51,6 +51,10 @@ void check_loss(const DetectorLoss& loss, double class_loss, double box_loss) {
 const double kLarge = std::log(3.), kSmallRight = std::log(2 * std::exp(-2.) + 1),
              kSmallWrong = std::log(2 + std::exp(2.));
 
+// -ln of a sigmoid when a logit of 2 or -2 is right, when it is wrong, and when the logit is 0.
+const double kYesNoRight = std::log1p(std::exp(-2.)), kYesNoWrong = kYesNoRight + 2,
+             kYesNoZero = std::log(2.);
+
 /// In float a usual step through a trunk crosses zeros of ReLUs.
 const GradcheckOptions kThroughRelus =
     sizeof(Scalar) == 8 ? GradcheckOptions{} : GradcheckOptions{.step = 1e-3, .tolerance = 0.05};
@@ -63,6 +67,14 @@ std::shared_ptr<Ssd> four_anchor_ssd(SsdOptions options) {
   answer(*model, "box_head1", {1, 0.5, 0, 0, 0, 0, 2, -0.25});
   return model;
 }
+
+/// RetinaNet's box losses of two_images(). Offsets without weights, so image 0 asks for
+/// tx = (5 - 4) / 8; errors with beta = 1/9:
+///
+///   image 0, anchor 0   (.05, -.5, 0, 0)    4.5 * .0025 + (.5 - 1/18)
+///   image 1, anchor 0   (.175, -.5, 0, 0)   (.175 - 1/18) + (.5 - 1/18)
+///   image 1, anchor 3   (0, 0, 1, -2)       (1 - 1/18) + (2 - 1/18)
+const double kRetinaBoxes = .01125 + .175 + .5 + .5 + 1 + 2 - 5. / 18;
 
 /// Four logits, or six with softmax.
 std::shared_ptr<RetinaNet> four_anchor_retinanet(RetinaNetOptions options) {
@@ -211,11 +223,7 @@ TEST_CASE("RetinaNet::loss by hand: 1 / N over the whole batch, for both parts",
                small_negative = two_no + minus_no;
   const double classes =
       2 * large_positive + (two_yes + minus_no) + 2 * large_negative + 3 * small_negative;
-  // Offsets without weights, so image 0 asks for tx = (5 - 4) / 8; errors with beta = 1/9:
-  //   image 0, anchor 0   (.05, -.5, 0, 0)    4.5 * .0025 + (.5 - 1/18)
-  //   image 1, anchor 0   (.175, -.5, 0, 0)   (.175 - 1/18) + (.5 - 1/18)
-  //   image 1, anchor 3   (0, 0, 1, -2)       (1 - 1/18) + (2 - 1/18)
-  const double boxes = .01125 + .175 + .5 + .5 + 1 + 2 - 5. / 18;
+  const double boxes = kRetinaBoxes;
   Random random(1);
   for (const double weight : {1., 2.}) {
     INFO("box_weight " << weight);
@@ -240,6 +248,68 @@ TEST_CASE("RetinaNet::loss by hand: 1 / N over the whole batch, for both parts",
     batch.targets[1] = {};  // N is 0: over 1
     check_loss(model->loss(batch, random), 4 * (large_negative + small_negative), 0);
   }
+}
+
+TEST_CASE("RetinaNet::loss by hand: balanced", "[retinanet][loss]") {
+  Random random(1);
+  for (const double alpha : {.25, .9}) {
+    INFO("alpha " << alpha);
+    // alpha weighs the logits whose target is 1: one of each positive, two of which are large.
+    const double yes = 2 * kYesNoZero + kYesNoRight;
+    // All the others: the positives' other class, two large negatives, three small ones.
+    const double no =
+        2 * kYesNoZero + kYesNoRight + 4 * kYesNoZero + 3 * (kYesNoWrong + kYesNoRight);
+    check_loss(four_anchor_retinanet({.class_loss = DenseLoss::balanced, .alpha = alpha})
+                   ->loss(two_images(), random),
+               (alpha * yes + (1 - alpha) * no) / 3, kRetinaBoxes / 3);
+    // With softmax it is positives that alpha weighs.
+    check_loss(
+        four_anchor_retinanet({.softmax = true, .class_loss = DenseLoss::balanced, .alpha = alpha})
+            ->loss(two_images(), random),
+        (alpha * (2 * kLarge + kSmallRight) + (1 - alpha) * (2 * kLarge + 3 * kSmallWrong)) / 3,
+        kRetinaBoxes / 3);
+  }
+}
+
+TEST_CASE("RetinaNet::loss by hand: the anchors that OHEM and mining choose", "[retinanet][loss]") {
+  // Cross entropy of each anchor: small ones without an object are the hardest, with theirs the
+  // easiest; all that is asked of the large ones costs the same.
+  const double hard = kYesNoWrong + kYesNoRight, easy = 2 * kYesNoRight, large = 2 * kYesNoZero;
+  using Indices = std::vector<std::int64_t>;
+  Random random(1);
+  const auto check_chosen = [](const RetinaNet& model, std::size_t image, const Indices& positives,
+                               const Indices& negatives) {
+    INFO("image " << image);
+    CHECK(model.last_assignment()[image].selection.positives == positives);
+    CHECK(model.last_assignment()[image].selection.negatives == negatives);
+  };
+
+  // Two negatives for each positive; image 1 has two for its two.
+  const auto mining = four_anchor_retinanet(
+      {.class_loss = DenseLoss::mining, .mining = {.negatives_per_positive = 2}});
+  check_loss(mining->loss(two_images(), random), (3 * large + easy + 3 * hard) / 3,
+             kRetinaBoxes / 3);
+  check_chosen(*mining, 0, {0}, {1, 3});
+  check_chosen(*mining, 1, {0, 3}, {1, 2});
+
+  // Two anchors of each image, whatever they are. Boxes are of all positives, and so is N.
+  const auto ohem =
+      four_anchor_retinanet({.class_loss = DenseLoss::ohem, .ohem = {.size = 2, .nms_iou = 0.5}});
+  const DetectorLoss loss = ohem->loss(two_images(), random);
+  CHECK(loss.positives == 3);
+  CHECK(loss.negatives == 3);
+  check_loss(loss, (3 * hard + large) / 3, kRetinaBoxes / 3);
+  check_chosen(*ohem, 0, {}, {1, 3});
+  check_chosen(*ohem, 1, {0}, {1});
+
+  // Room for all four, but for anchor 2 of image 0: anchor 3, of the same label, lies in it with an
+  // IoU of 1/4 and is harder. Anchors 0 and 1 have other labels.
+  const auto apart =
+      four_anchor_retinanet({.class_loss = DenseLoss::ohem, .ohem = {.size = 4, .nms_iou = 0.2}});
+  check_loss(apart->loss(two_images(), random), (3 * hard + 3 * large + easy) / 3,
+             kRetinaBoxes / 3);
+  check_chosen(*apart, 0, {0}, {1, 3});
+  check_chosen(*apart, 1, {0, 3}, {1, 2});
 }
 
 TEST_CASE("Ssd and RetinaNet refuse a truth of no class that they have", "[ssd][retinanet][loss]") {

@@ -65,6 +65,8 @@ TEST_CASE("ssd_match is globally greedy: no truth loses its anchor to a later on
   const Matches matches = ssd_match(iou);
   CHECK(matches.truth == Indices{1, 0});
   CHECK(matches.unmatched_truths == 0);
+  // Lesson 14's. Ports give [1, -1, -1]: of what is left to truth 0 nothing reaches the threshold.
+  CHECK(ssd_match(Tensor({2, 3}, {.6, .45, .1, .7, .2, .1})).truth == Indices{1, 0, -1});
 }
 
 TEST_CASE("ssd_match of six default boxes", "[matcher]") {

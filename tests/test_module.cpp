@@ -124,6 +124,22 @@ TEST_CASE("a state with a doubtful entry changes nothing", "[module][errors]") {
   CHECK(net.first.as<Scale>().calls.item() == 0);
 }
 
+TEST_CASE("EvaluationMode gives every module its own mode back, also after an error", "[module]") {
+  Net net;
+  net.find("rest")->eval();
+  try {
+    const nn::EvaluationMode evaluation(net);
+    CHECK_FALSE(net.is_training());
+    CHECK_FALSE(net.find("first")->is_training());
+    throw std::runtime_error("an error");
+  } catch (const std::runtime_error&) {
+  }
+  CHECK(net.is_training());
+  CHECK(net.find("first")->is_training());
+  CHECK_FALSE(net.find("rest")->is_training());
+  CHECK_FALSE(net.find("rest.1")->is_training());
+}
+
 TEST_CASE("modes and freezing reach every descendant", "[module]") {
   Net net;
   net.eval();

@@ -10,6 +10,7 @@
 #include "detection/boxes.h"
 #include "detection/evaluation.h"
 #include "detection/models/fast_rcnn.h"
+#include "detection/models/faster_rcnn.h"
 #include "detection/models/rcnn.h"
 #include "detection/models/spp_net.h"
 #include "detection/models/vgg16.h"
@@ -17,6 +18,7 @@
 #include "detection/training/evaluate.h"
 #include "detection/training/feature_store.h"
 #include "detection/training/region_classifier_training.h"
+#include "layers/count.h"
 #include "layers/sgd.h"
 #include "tests/catch.h"
 #include "tests/toy_detector.h"
@@ -286,6 +288,34 @@ TEST_CASE("FastRcnn through a pyramid of one scale, and SVMs on its features", "
       },
       folder.path);
   CHECK(report.positives == std::vector<std::int64_t>{3, 3});
+}
+
+TEST_CASE("two-stage detectors compute at the paths of their layers", "[rcnn]") {
+  const ToyDataset scenes(1);
+  const WithProposals data(scenes, toy_proposals(scenes));
+  const Batch batch = toy_batch(data, 1);
+  const Tensor boxes = data.get(0).proposals;
+  const auto check_paths = [](nn::Module& model, const std::function<void()>& run) {
+    for (const nn::LayerCount& layer : nn::count_layers(model, run).layers) {
+      INFO(layer.path << ": " << layer.ops);
+      CHECK(model.find(layer.path) != nullptr);
+      if (layer.multiply_adds > 0) CHECK(layer.parameters > 0);
+    }
+  };
+  Rcnn rcnn(toy_backbone(), toy_rcnn());
+  check_paths(rcnn, [&] { rcnn.region_features(batch.images, boxes); });
+  SppNet spp_net(toy_backbone(), toy_spp());
+  check_paths(spp_net, [&] { spp_net.region_features(batch.images, boxes); });
+  FasterRcnnOptions options;
+  options.rpn.anchors = {{{8, 8}, {12, 12}}, 2};
+  options.rpn.channels = 4;
+  options.fast_rcnn.num_classes = 2;
+  options.fast_rcnn.pool = 3;
+  options.fast_rcnn.scale = 0.5;
+  options.fast_rcnn.head = {.hidden = {16}, .dropout = 0};
+  FasterRcnn faster_rcnn(toy_backbone(), options);
+  check_paths(faster_rcnn, [&] { faster_rcnn.detect(batch); });
+  check_paths(faster_rcnn, [&] { faster_rcnn.propose(batch); });
 }
 
 TEST_CASE("train_region_classifiers: classes without truths, images without; the same bits",

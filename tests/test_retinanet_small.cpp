@@ -52,7 +52,15 @@ TEST_CASE("loss_mass: what the untrained network says, by hand", "[retinanet_sma
     const auto model = make_retinanet_small(options);
     const Batch batch = scenes(2);
     const double no = -std::log(.99), yes = std::log(100.);
+    const auto state = [&] {
+      std::vector<std::vector<Scalar>> numbers;
+      for (const auto& [name, tensor] : model->state_dict()) numbers.push_back(tensor.to_vector());
+      return numbers;
+    };
+    const auto before = state();
     const LossMass mass = loss_mass(*model, batch, 0);
+    CHECK((state() == before));  // running statistics, too
+    CHECK(model->is_training());
     Random random;
     CHECK(std::int64_t(mass.positives.size()) == model->loss(batch, random).positives);
     CHECK(mass.negatives.size() > 3000);

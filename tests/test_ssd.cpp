@@ -1,6 +1,8 @@
 // detection/models/ssd.cpp, detection/models/separable_net.cpp and detection/models/ssd_small.cpp.
 #include <cmath>
+#include <span>
 
+#include "core/draw.h"
 #include "core/ops.h"
 #include "core/parallel.h"
 #include "detection/models/ssd.h"
@@ -241,7 +243,33 @@ TEST_CASE("anchors_sheet draws one panel per sample", "[ssd]") {
   const auto model = make_toy();
   const ToyDataset data;
   const std::vector<Sample> samples{data.get(0), data.get(1)};
-  const Image sheet = anchors_sheet(*model, samples, {}, data.class_names());
-  CHECK(sheet.width() > samples[0].image.width());
-  CHECK(sheet.height() >= samples[0].image.height());
+  const int padding = GridOptions().padding, panel = enlarged(samples[0].image).first.width();
+  const Image one = anchors_sheet(*model, std::span(samples).first(1), {}, data.class_names());
+  CHECK(one.width() == panel + 2 * padding);
+  CHECK(one.height() == one.width());
+  const Image two = anchors_sheet(*model, samples, {}, data.class_names());  // side by side
+  CHECK(two.width() == 2 * panel + 3 * padding);
+  CHECK(two.height() == one.height());
+}
+
+TEST_CASE("who looks at an Ssd leaves its mode and its running statistics alone", "[ssd]") {
+  const auto model = make_toy();
+  const ToyDataset data;
+  const std::vector<Sample> samples{data.get(0), data.get(1)};
+  const Batch batch = toy_batch(2);
+  const auto state = [&] {
+    std::vector<std::vector<Scalar>> numbers;
+    for (const auto& [name, tensor] : model->state_dict()) numbers.push_back(tensor.to_vector());
+    return numbers;
+  };
+  const auto before = state();
+  anchors_sheet(*model, samples, {}, data.class_names());
+  CHECK((state() == before));
+  anchor_beliefs(*model, batch);
+  found_by(*model, batch);
+  CHECK((state() == before));
+  CHECK(model->is_training());
+  Random random(1);
+  model->loss(batch, random);  // which does move them
+  CHECK((state() != before));
 }

@@ -10,6 +10,7 @@
 #include "detection/models/extra_maps.h"
 #include "detection/models/ssd300.h"
 #include "detection/models/vgg16.h"
+#include "layers/adamw.h"
 #include "layers/conv.h"
 #include "layers/count.h"
 #include "layers/init.h"
@@ -46,6 +47,11 @@ TEST_CASE("SSD300: maps, boxes and counts as published", "[ssd300]") {
   Ssd::Heads heads;
   const nn::ModelCount count = nn::count_layers(*model, [&] { heads = model->heads(image); });
   CHECK(count.multiply_adds == 31373537792);
+  for (const nn::LayerCount& layer : count.layers) {
+    INFO(layer.path << ": " << layer.ops);
+    CHECK(model->find(layer.path) != nullptr);
+    if (layer.multiply_adds > 0) CHECK(layer.parameters > 0);
+  }
   CHECK(heads.logits.shape() == Shape{1, 8732, 21});
   CHECK(heads.offsets.shape() == Shape{1, 8732, 4});
   CHECK(heads.anchors.size(0) == 8732);
@@ -59,7 +65,10 @@ TEST_CASE("MobileNet-SSD: 3,000 boxes on six maps", "[ssd300]") {
   const auto model = make_mobilenet_ssd(20, 0.25);
   model->eval();
   const NoGradGuard guard;
+  const nn::OutputTap tap({"backbone.body.block11", "backbone.extra4"});
   const Ssd::Heads heads = model->heads(random_images(1, 300));
+  CHECK(tap.output("backbone.body.block11").shape() == Shape{1, 19, 19, 128});
+  CHECK(tap.output("backbone.extra4").shape() == Shape{1, 1, 1, 64});
   CHECK(heads.anchors.size(0) == 3000);
   CHECK(heads.logits.shape() == Shape{1, 3000, 21});
   // Squares of 60 px around the first centre, (8, 8).
@@ -80,7 +89,13 @@ TEST_CASE("MobileNet-SSD's options are a caller's: from which IoU a box is an ob
   SsdOptions options = mobilenet_ssd_options(2);
   CHECK(make_mobilenet_ssd(options, 1. / 8)->loss(batch, random).positives == 1);  // its best one
   options.match_iou = Scalar(0.45);
-  CHECK(make_mobilenet_ssd(options, 1. / 8)->loss(batch, random).positives == 4);
+  const auto model = make_mobilenet_ssd(options, 1. / 8);
+  CHECK(model->loss(batch, random).positives == 4);
+  batch.images = random_images(1, 300);
+  batch.targets.pop_back();
+  CHECK_THROWS_AS(model->loss(batch, random), std::invalid_argument);
+  model->eval();
+  CHECK(model->loss(batch, random).positives == 4);
 }
 
 TEST_CASE("MobileNet-SSD: parameters and multiply-adds, layer by layer", "[ssd300][count]") {
@@ -122,6 +137,10 @@ TEST_CASE("MobileNet-SSD: parameters and multiply-adds, layer by layer", "[ssd30
   model->eval();
   const nn::ModelCount count = nn::count_layers(*model, [&] { model->heads(image); });
   CHECK(count.multiply_adds == multiply_adds);
+  for (const nn::LayerCount& layer : count.layers) {
+    INFO(layer.path << ": " << layer.ops);
+    CHECK(model->find(layer.path) != nullptr);
+  }
   CHECK(model->options().match_iou == Scalar(0.5));
 }
 
@@ -155,6 +174,21 @@ TEST_CASE("SSD300 and MobileNet-SSD: new layers start from Glorot's filters and 
     const bool vgg = model->find("backbone.body.fc6") != nullptr;
     CHECK(convolutions == 4 * 2 + 6 * 2 + (vgg ? 2 : 0));
   }
+}
+
+TEST_CASE("SSD300 and MobileNet-SSD keep the prior that their options ask for", "[ssd300]") {
+  SsdOptions vgg = ssd300_options(3), mobilenet = mobilenet_ssd_options(3);
+  vgg.prior = mobilenet.prior = 0.01;
+  const double background = std::log(3 * 0.99 / 0.01);
+  for (const auto& model : {make_ssd300(vgg, 1. / 32), make_mobilenet_ssd(mobilenet, 1. / 8)})
+    for (int map = 1; map <= 6; ++map) {
+      INFO("map " << map);
+      const Tensor bias = parameter(*model, concat("class_head", map, ".bias"));
+      for (std::int64_t i = 0; i < bias.numel(); ++i)
+        CHECK(double(bias.at({i})) == Approx(i % 4 == 0 ? background : 0));
+      for (const Scalar v : parameter(*model, concat("box_head", map, ".bias")).to_vector())
+        CHECK(v == 0);
+    }
 }
 
 TEST_CASE("SsdVgg16 is VGG with a norm, a pool that keeps the size, and holes", "[ssd300]") {
@@ -210,7 +244,7 @@ TEST_CASE("ExtraMaps halve the last map again and again", "[ssd300]") {
   CHECK_THROWS_WITH(ExtraMaps(nullptr, {}), Catch::Contains("null"));
 }
 
-TEST_CASE("a narrow SSD300 learns from a step", "[ssd300]") {
+TEST_CASE("a narrow SSD300 learns from a few steps", "[ssd300]") {
   manual_seed(7);
   const auto model = make_ssd300(2, 1. / 32);
   Sample sample{.image = Image(120, 90, 200, 90, 30), .name = "one"};
@@ -220,14 +254,23 @@ TEST_CASE("a narrow SSD300 learns from a step", "[ssd300]") {
   CHECK(batch.images.at({0, 5, 5, 0}) == Approx(200 - 123).margin(0.01));
   CHECK(batch.targets[0].boxes.at({0, 3}) == Approx(80. * 300 / 90));
   Random random(1);
-  const DetectorLoss loss = model->loss(batch, random);
-  CHECK(loss.positives > 0);
-  CHECK(loss.negatives == 3 * loss.positives);
-  loss.total.backward();
-  for (const auto& [name, tensor] : model->parameters()) {
-    INFO(name);
-    CHECK(tensor.grad().defined());
+  nn::AdamW optimizer(*model, {.rate = 1e-4});
+  double first = 0, last = 0;
+  for (int step = 0; step < 8; ++step) {
+    optimizer.zero_grad();
+    const DetectorLoss loss = model->loss(batch, random);
+    CHECK(loss.positives > 0);
+    CHECK(loss.negatives == 3 * loss.positives);
+    last = double(loss.total.item());
+    if (step == 0) first = last;
+    loss.total.backward();
+    for (const auto& [name, tensor] : model->parameters()) {
+      INFO(name);
+      CHECK(tensor.has_grad());
+    }
+    optimizer.step();
   }
+  CHECK(last < first);
   CHECK(mobilenet_ssd_preparation().make_batch({sample}).images.at({0, 5, 5, 0}) ==
         Approx((200. / 255 - .5) / .5));
 }

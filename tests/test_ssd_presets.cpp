@@ -51,7 +51,8 @@ TEST_CASE("ssd_preset: the published recipe", "[ssd300][presets]") {
   CHECK(p.sgd.rate * schedule(99999) == Approx(1e-4));
   CHECK(p.sgd.rate * schedule(119999) == Approx(1e-5));
   CHECK(departures(ssd_preset("07", 20), p) ==
-        std::vector<std::string>{"iterations: 60000 instead of 120000",
+        std::vector<std::string>{"zoom-out: 0, up to x4 instead of 0.5, up to x4",
+                                 "iterations: 60000 instead of 120000",
                                  "rate / 10 after: 40000, 50000 instead of 80000, 100000"});
   CHECK(departures(ssd_preset("07", 3), ssd_preset("07", 20)).empty());
 }
@@ -109,7 +110,9 @@ TEST_CASE("ssd_preset: departures() sees every change of the images, and the min
   only("contrast: 0 instead of 0.5", [](SsdPreset& p) { p.changes.colors.contrast = 0; });
   only("saturation: 0 instead of 0.5", [](SsdPreset& p) { p.changes.colors.saturation = 0; });
   only("hue in degrees: 18 instead of 36", [](SsdPreset& p) { p.changes.colors.hue = 18; });
-  only("zoom-out: 0.5, up to x2 instead of 0.5, up to x4",
+  only("zoom-out: 0.5, up to x4 instead of 0, up to x4",
+       [](SsdPreset& p) { p.changes.zoom_out.chance = 0.5; });
+  only("zoom-out: 0, up to x2 instead of 0, up to x4",
        [](SsdPreset& p) { p.changes.zoom_out.max_ratio = 2; });
   only("canvas: 0, 0, 0 instead of 123, 117, 104",
        [](SsdPreset& p) { p.changes.zoom_out.fill = {}; });

@@ -1,7 +1,6 @@
 #include "detection/doctor/preset_anchors.h"
 
-#include <cmath>
-
+#include "detection/training/photo_fit.h"
 #include "detection/training/photo_recipe.h"
 
 namespace boxgrad::detection {
@@ -31,12 +30,10 @@ Sample BoxesOnly::get(std::int64_t index) const {
 }
 
 std::vector<AnchorLevel> on_maps(const std::vector<BoxSize>& sizes) {
-  std::vector<AnchorLevel> maps{{{}, 8}, {{}, 16}, {{}, 32}};
-  for (const BoxSize& size : sizes) {
-    const Scalar side = std::sqrt(size.width * size.height);
-    maps[side <= 40 ? 0 : side <= 96 ? 1 : 2].sizes.push_back(size);
-  }
-  std::erase_if(maps, [](const AnchorLevel& map) { return map.sizes.empty(); });
+  const MapAnchors anchors = anchors_by_size(sizes);
+  std::vector<AnchorLevel> maps;
+  for (std::size_t k = 0; k < anchors.size(); ++k)
+    if (!anchors[k].empty()) maps.push_back({.sizes = anchors[k], .stride_px = kMapStridesPx[k]});
   return maps;
 }
 

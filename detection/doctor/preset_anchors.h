@@ -29,8 +29,8 @@ class BoxesOnly : public Dataset {
   int longer_px_;
 };
 
-/// Sizes on maps of stride 8 up to 40 px, of 16 up to 96 px, of 32 above, as the detectors for
-/// people's own photos lay them.
+/// Sizes on the maps on which the detectors for people's own photos lay them: anchors_by_size() in
+/// detection/training/photo_fit.h. A map without sizes is left out.
 std::vector<AnchorLevel> on_maps(const std::vector<BoxSize>& sizes);
 
 /// The anchors that the models of `boxgrad train` (photo_recipe.h) would have if they were trained

@@ -1,5 +1,6 @@
 #include "detection/models/extra_maps.h"
 
+#include "core/autograd.h"
 #include "core/check.h"
 #include "layers/init.h"
 
@@ -30,7 +31,11 @@ ExtraMaps::ExtraMaps(std::shared_ptr<Backbone> body, const std::vector<ExtraMap>
 }
 
 std::vector<Tensor> ExtraMaps::maps(const Tensor& images) {
-  std::vector<Tensor> result = body_.as<Backbone>().maps(images);
+  std::vector<Tensor> result;
+  {
+    const ModuleScope scope("body");
+    result = body_.as<Backbone>().maps(images);
+  }
   for (std::size_t k = 0; k < layers_.size(); k += 2)
     result.push_back(layers_[k + 1](layers_[k](result.back())));
   return result;

@@ -19,12 +19,13 @@ FasterRcnn::FasterRcnn(std::shared_ptr<Backbone> backbone, FasterRcnnOptions opt
       add_module("rpn", std::make_shared<RegionProposalNetwork>(channels, std::move(options.rpn)));
 }
 
+Tensor FasterRcnn::features(const Tensor& images) const {
+  const ModuleScope scope("fast_rcnn");
+  return fast_rcnn().features(images);
+}
+
 DetectorLoss FasterRcnn::loss(const Batch& batch, Random& random) {
-  Tensor map;
-  {
-    const ModuleScope scope("fast_rcnn");
-    map = fast_rcnn().features(batch.images);
-  }
+  const Tensor map = features(batch.images);
   DetectorLoss result;
   std::vector<Tensor> proposals;
   {
@@ -52,21 +53,28 @@ DetectorLoss FasterRcnn::loss(const Batch& batch, Random& random) {
 
 std::vector<Tensor> FasterRcnn::propose(const Batch& batch) {
   const NoGradGuard guard;
-  const auto output = rpn()(fast_rcnn().features(batch.images));
-  return rpn().proposals(output, batch.infos);
+  const Tensor map = features(batch.images);
+  const ModuleScope scope("rpn");
+  return rpn().proposals(rpn()(map), batch.infos);
 }
 
 std::vector<Tensor> FasterRcnn::propose(const Batch& batch, std::int64_t before_nms,
                                         std::int64_t count) {
   const NoGradGuard guard;
-  const auto output = rpn()(fast_rcnn().features(batch.images));
-  return rpn().proposals(output, batch.infos, before_nms, count);
+  const Tensor map = features(batch.images);
+  const ModuleScope scope("rpn");
+  return rpn().proposals(rpn()(map), batch.infos, before_nms, count);
 }
 
 std::vector<Detections> FasterRcnn::detect(const Batch& batch) {
   const NoGradGuard guard;
-  const Tensor map = fast_rcnn().features(batch.images);
-  const std::vector<Tensor> proposals = rpn().proposals(rpn()(map), batch.infos);
+  const Tensor map = features(batch.images);
+  std::vector<Tensor> proposals;
+  {
+    const ModuleScope scope("rpn");
+    proposals = rpn().proposals(rpn()(map), batch.infos);
+  }
+  const ModuleScope scope("fast_rcnn");
   return fast_rcnn().detect_regions(map, proposals, batch.infos);
 }
 

@@ -52,6 +52,9 @@ class FasterRcnn : public Detector {
   RegionProposalNetwork& rpn() const { return rpn_.as<RegionProposalNetwork>(); }
 
  private:
+  /// The map that both parts look at, computed in the scope of "fast_rcnn".
+  Tensor features(const Tensor& images) const;
+
   nn::Child fast_rcnn_, rpn_;
 };
 

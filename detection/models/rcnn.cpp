@@ -91,7 +91,11 @@ ClassifierFeatures Rcnn::region_features(const Tensor& image, const Tensor& boxe
       continue;
     }
     const Tensor windows = warp_regions(single(image), some, options_.warp);
-    pooled.push_back(flat_rows(backbone_.as<Backbone>().maps(windows).back()));
+    {
+      const ModuleScope scope("backbone");
+      pooled.push_back(flat_rows(backbone_.as<Backbone>().maps(windows).back()));
+    }
+    const ModuleScope scope("head");
     hidden.push_back(head().hidden(pooled.back()));
   }
   return {cat(hidden, 0), cat(pooled, 0)};

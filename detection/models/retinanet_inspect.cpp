@@ -14,6 +14,7 @@ namespace boxgrad::detection {
 
 LossMass loss_mass(RetinaNet& model, const Batch& batch, double gamma) {
   const NoGradGuard guard;
+  const nn::EvaluationMode evaluation(model);
   Random random;
   model.loss(batch, random);  // which matches the anchors
   const Tensor logits = model.heads(batch.images).logits;

@@ -14,8 +14,8 @@ struct LossMass {
 
 /// What each anchor's class loss would be under the focal loss with this gamma, without alpha: the
 /// same network looked at through other losses, whichever it was trained with. The anchors are
-/// matched as loss() does, and ignored ones left out. Gradients are not touched; throws as
-/// FocalLossOptions do.
+/// matched as loss() does, and ignored ones left out. The network is in evaluation mode: gradients,
+/// modes and running statistics are as before afterwards. Throws as FocalLossOptions do.
 LossMass loss_mass(RetinaNet& model, const Batch& batch, double gamma);
 
 /// The share of all loss that the smallest i / points of the losses have together, for i = 0 to

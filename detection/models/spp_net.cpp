@@ -74,6 +74,7 @@ ClassifierFeatures SppNet::region_features(const Tensor& image, const Tensor& bo
   check(!is_training(), "SppNet::region_features: dropout is on while training; call eval() first");
   const NoGradGuard guard;
   Tensor pooled = pooled_features(image, boxes);
+  const ModuleScope scope("head");
   return {head().hidden(pooled), pooled};
 }
 

@@ -1,5 +1,6 @@
 #include "detection/models/ssd300.h"
 
+#include "core/autograd.h"
 #include "detection/data/transforms.h"
 #include "detection/models/extra_maps.h"
 #include "detection/models/mobilenet_v1.h"
@@ -23,13 +24,20 @@ std::vector<ExtraMap> extra_maps(double width, bool vgg) {
   return extras;
 }
 
-/// Filters by Glorot's rule and biases of 0 for the extra layers and the heads.
+/// Filters by Glorot's rule and biases of 0 for the extra layers and the heads, but for the prior
+/// that Ssd has put into the background's biases.
 std::shared_ptr<Ssd> started(std::shared_ptr<Ssd> model) {
-  model->visit([](const std::string& path, nn::Module& module) {
+  const bool has_prior = model->options().prior > 0;
+  const auto classes = static_cast<std::size_t>(1 + model->options().num_classes);
+  model->visit([&](const std::string& path, nn::Module& module) {
     auto* conv = dynamic_cast<nn::Conv2d*>(&module);
     if (conv == nullptr || path.starts_with("backbone.body")) return;
     nn::init::xavier_uniform(conv->weight);
-    if (conv->bias.defined()) nn::init::constant(conv->bias, 0);
+    if (!conv->bias.defined()) return;
+    const bool says_prior = has_prior && path.starts_with("class_head");
+    const auto bias = conv->bias.data();
+    for (std::size_t i = 0; i < bias.size(); ++i)
+      if (!says_prior || i % classes != 0) bias[i] = 0;
   });
   return model;
 }
@@ -60,7 +68,11 @@ SsdVgg16::SsdVgg16(double width) {
 }
 
 std::vector<Tensor> SsdVgg16::maps(const Tensor& images) {
-  const std::vector<Tensor> conv = vgg_.as<Backbone>().maps(images);
+  std::vector<Tensor> conv;
+  {
+    const ModuleScope scope("vgg");
+    conv = vgg_.as<Backbone>().maps(images);
+  }
   const Tensor pool5 = max_pool2d(conv[1], 3, {.stride = 1, .padding = 1});
   return {norm_(conv[0]), fc7_(fc6_(pool5))};
 }

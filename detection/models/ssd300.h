@@ -46,7 +46,8 @@ SsdOptions ssd300_options(std::int64_t num_classes);
 ///
 /// width < 1 makes VGG and the extra layers narrower: the same network for minutes of training.
 std::shared_ptr<Ssd> make_ssd300(std::int64_t num_classes, double width = 1);
-/// With other options; `levels` must be of six maps.
+/// With other options; `levels` must be of six maps. With a prior, the background's biases start
+/// from that instead of 0.
 std::shared_ptr<Ssd> make_ssd300(const SsdOptions& options, double width = 1);
 
 /// What MobileNet-SSD is beside its backbone: mobilenet_ssd_levels(), 3x3 heads without a prior, and
@@ -57,8 +58,11 @@ SsdOptions mobilenet_ssd_options(std::int64_t num_classes);
 /// 19, 10, 5, 3, 2 and 1 cells a side, six boxes in every cell: 3,000. Extra layers and heads start
 /// as those of SSD300. A box is an object from an IoU of .5, as in SSD; the port that the boxes are
 /// from takes .45 (SsdOptions::match_iou).
+///
+/// It learns from two images at a time or more: of one, the last map has a single cell, which is no
+/// variance for the batch norm behind it, and loss() throws std::invalid_argument in training.
 std::shared_ptr<Ssd> make_mobilenet_ssd(std::int64_t num_classes, double width = 1);
-/// With other options; `levels` must be of six maps.
+/// With other options, as for SSD300.
 std::shared_ptr<Ssd> make_mobilenet_ssd(const SsdOptions& options, double width = 1);
 
 /// Its boxes in pixels of a 300 x 300 image: steps 16 32 64 100 150 300, sides from 60 to 330 in

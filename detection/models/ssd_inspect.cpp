@@ -14,12 +14,10 @@ namespace boxgrad::detection {
 
 AnchorBeliefs anchor_beliefs(Ssd& model, const Batch& batch) {
   const NoGradGuard no_grad;
-  const bool training = model.is_training();
-  model.eval();
+  const nn::EvaluationMode evaluation(model);
   Random random;
   model.loss(batch, random);  // matches the anchors
   const Tensor scores = softmax(model.heads(batch.images).logits);
-  model.train(training);
 
   const auto p = scores.data();
   const auto classes = static_cast<std::size_t>(scores.size(2));
@@ -41,10 +39,8 @@ AnchorBeliefs anchor_beliefs(Ssd& model, const Batch& batch) {
 
 std::vector<FoundBy> found_by(Ssd& model, const Batch& batch) {
   const NoGradGuard no_grad;
-  const bool training = model.is_training();
-  model.eval();
+  const nn::EvaluationMode evaluation(model);
   const auto [logits, offsets, anchors] = model.heads(batch.images);
-  model.train(training);
   const Tensor scores = softmax(logits);
   const Tensor boxes = decode_boxes(offsets, anchors, model.options().box_weights);
   // The first anchor behind each level.
@@ -77,6 +73,8 @@ std::vector<FoundBy> found_by(Ssd& model, const Batch& batch) {
 
 Image anchors_sheet(Ssd& model, std::span<const Sample> samples, const BatchOptions& options,
                     const std::vector<std::string>& class_names) {
+  const NoGradGuard no_grad;
+  const nn::EvaluationMode evaluation(model);
   Random random;
   model.loss(collate(samples, options), random);
   std::vector<Image> images;

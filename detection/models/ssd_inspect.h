@@ -7,6 +7,8 @@
 #include "detection/data/batch.h"
 #include "detection/models/ssd.h"
 
+/// A look at a network, in evaluation mode and without a graph: gradients, modes and running
+/// statistics are as before afterwards.
 namespace boxgrad::detection {
 
 /// What a detector believes about its anchors. With a thousand anchors of background for one of an
@@ -17,7 +19,7 @@ struct AnchorBeliefs {
   double object_on_positives = 0;  ///< mean of 1 - p(background) over the anchors of an object
 };
 
-/// Over the images of a batch, whose anchors are matched as loss() does. Gradients are not touched.
+/// Over the images of a batch, whose anchors are matched as loss() does.
 AnchorBeliefs anchor_beliefs(Ssd& model, const Batch& batch);
 
 /// How one truth was found.
@@ -29,7 +31,7 @@ struct FoundBy {
 
 /// For every truth of a batch that is not difficult: of all anchors whose decoded box overlaps it
 /// with IoU > 0.5, which one says its class loudest, and on which map it lies. Suppression is left
-/// out. Gradients are not touched.
+/// out.
 std::vector<FoundBy> found_by(Ssd& model, const Batch& batch);
 
 /// Each sample, enlarged, with the anchors that loss() chooses: positives green, the hardest

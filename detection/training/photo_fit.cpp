@@ -86,10 +86,9 @@ MapAnchors anchors_by_size(const std::vector<BoxSize>& sizes) {
 
 void set_maps(DetectorSpec& spec, const std::array<const char*, 3>& layers,
               const MapAnchors& anchors) {
-  constexpr std::array<Scalar, 3> strides_px{8, 16, 32};
   for (std::size_t k = 0; k < layers.size(); ++k) {
     if (anchors[k].empty()) continue;
-    spec.anchors.push_back({.sizes = anchors[k], .stride_px = strides_px[k]});
+    spec.anchors.push_back({.sizes = anchors[k], .stride_px = kMapStridesPx[k]});
     spec.maps.push_back(layers[k]);
   }
 }

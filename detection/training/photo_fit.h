@@ -30,8 +30,9 @@ Preparation photo_preparation(const Dataset& train, int longer_px, int multiple_
 std::vector<BoxSize> fitting_anchors(const Dataset& dataset, const Preparation& preparation,
                                      int sides, bool classes_alike = false);
 
-/// The anchors of three maps, of strides 8, 16 and 32 px.
-using MapAnchors = std::array<std::vector<BoxSize>, 3>;
+/// The anchors of three maps, of these strides.
+inline constexpr std::array<Scalar, 3> kMapStridesPx{8, 16, 32};
+using MapAnchors = std::array<std::vector<BoxSize>, kMapStridesPx.size()>;
 
 /// Up to 40 px on the first map, up to 96 px on the second, larger ones on the third: the root of
 /// an anchor's area counts.

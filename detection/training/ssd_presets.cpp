@@ -19,6 +19,7 @@ SsdPreset ssd_preset(const std::string& name, std::int64_t num_classes) {
   if (name == "07") {
     p.iterations = 60000;
     p.drops_at = {40000, 50000};
+    p.changes.zoom_out.chance = 0;
   }
   return p;
 }

@@ -45,7 +45,8 @@ struct SsdPreset {
 /// The settings of the paper and its code for PASCAL VOC, for
 ///
 ///   "07"     VOC 2007 as in the paper: 40,000 steps of 32 images with the rate .001, 10,000 with
-///            .0001, 10,000 with .00001
+///            .0001, 10,000 with .00001. Without zoom-out, which the paper adds in section 3.6
+///            only, to trainings of twice as many steps
 ///   "07+12"  VOC 2007 and 2012 as in the code (ssd_pascal.py): 80,000, 20,000 and 20,000
 ///
 /// Momentum .9, decay 5e-4; biases learn at twice the rate and without decay (code). Nothing is

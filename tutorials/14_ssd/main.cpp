@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
     cell.write_png(out / "images/cell.png");
 
     // 2. Matching: two truths that want the same box.
-    const Tensor iou({2, 3}, {.6, .55, .1, .7, .2, .1});
+    const Tensor iou({2, 3}, {.6, .45, .1, .7, .2, .1});
     const Matches matched = ssd_match(iou);
     std::printf("truth of each box:");
     for (const std::int64_t truth : matched.truth) std::printf(" %lld", (long long)truth);
@@ -160,9 +160,10 @@ int main(int argc, char** argv) {
     const std::vector<std::string> sizes{"16-24", "24-32", "32-40", "40-48", "48-56", "56-64"};
     std::vector<Bars> bars{{"stride 8", {}}, {"stride 16", {}}, {"not found", {}}};
     for (Bars& group : bars) group.values.assign(sizes.size(), 0);
+    const std::vector<AnchorLevel>& strides = first->options().levels;  // one map or both
     for (const FoundBy& found : found_by(*first, recipe.preparation().make_batch(samples))) {
       const auto bin = std::clamp<int>(int(found.side_px / 8) - 2, 0, int(sizes.size()) - 1);
-      const int row = found.level < 0 ? 2 : std::min(found.level, 1);
+      const int row = found.level < 0 ? 2 : strides[std::size_t(found.level)].stride_px > 8;
       bars[std::size_t(row)].values[std::size_t(bin)] += 1;
     }
     std::printf("side, px   stride 8  stride 16  not found\n");

@@ -13,6 +13,7 @@
 #include "core/stopwatch.h"
 #include "detection/data/transforms.h"
 #include "detection/evaluation.h"
+#include "detection/models/ssd.h"
 #include "detection/scale_pyramid.h"
 #include "detection/training/evaluate.h"
 #include "detection/training/fast_rcnn_presets.h"
@@ -296,9 +297,12 @@ void Lab::describe_task() {
        {"SVMs", "positives weigh 2 C; anew after 2,000 hard negatives",
         "positives weigh 20 C; R-CNN's and Fast R-CNN's anew after 1,000"},
        {"answers",
-        "Fast R-CNN's and RetinaNet's above a score of .05, SSD's above .01; at most 100 an image",
+        "Fast R-CNN's and RetinaNet's above a score of .05, SSD's above .01; at most 100 an image, "
+        "SSD's 200 (400 a class before suppression)",
         concat("all above ", our_fast_rcnn(options_).model.postprocess.score_threshold,
-               ", those of SVMs above a margin of -1; at most 100 an image")},
+               ", those of SVMs above a margin of -1; at most 100 an image, SSD's ",
+               SsdOptions().postprocess.max_per_image, " (", SsdOptions().postprocess.max_per_class,
+               " a class before suppression)")},
        {"five scales", "shorter sides of 480 to 1200 px",
         "the same divided by 600 / 128: 102 to 256 px"},
        {"seeds", "one", concat(options_.seeds)}});
