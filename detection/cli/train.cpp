@@ -17,6 +17,7 @@
 #include "core/stopwatch.h"
 #include "detection/cli/figures.h"
 #include "detection/cli/photos_for.h"
+#include "detection/cli/run_photos.h"
 #include "detection/cli/subcommand.h"
 #include "detection/data/dataset_hash.h"
 #include "detection/data/open_photos.h"
@@ -114,30 +115,6 @@ std::int64_t peak_megabytes() {
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss >> 10;
 }
-
-/// The photos of one list of a run, with proposals where the model takes them from outside.
-struct SplitPhotos {
-  std::unique_ptr<PhotoDataset> photos;     ///< null: there is no such list
-  std::unique_ptr<WithProposals> proposed;  ///< `photos` and proposals; null for other models
-  double proposing_seconds = 0;             ///< now, or when the cache was made
-
-  void propose(const DetectorSpec& spec, const Path& cache, const std::string& split) {
-    if (photos) proposed = with_proposals(spec, *photos, cache, split, &proposing_seconds);
-  }
-  std::optional<double> proposals_took() const {
-    return proposed ? std::optional(proposing_seconds) : std::nullopt;
-  }
-  std::int64_t size() const { return photos ? photos->size() : 0; }
-  const Dataset& set() const { return proposed ? static_cast<const Dataset&>(*proposed) : *photos; }
-};
-
-struct RunPhotos {
-  SplitPhotos learned, looked;
-
-  bool has_val() const { return looked.photos != nullptr; }
-  /// What the final figures are about: the photos it learned from where there are no others.
-  const SplitPhotos& measured() const { return has_val() ? looked : learned; }
-};
 
 /// The best AP50 of the looks that a run had so far.
 double best_so_far(const TrainingLog& log) {
@@ -259,75 +236,6 @@ void settle_learned(const PhotoDataset& learned, Run& run) {
   if (run.new_config) then = now;
 }
 
-/// The photos that AP is followed on; null, after a line that says so, where there are none.
-std::unique_ptr<PhotoDataset> photos_to_look_at(const RunConfig& config,
-                                                const std::vector<std::string>& classes) {
-  std::unique_ptr<PhotoDataset> photos;
-  std::optional<std::string> missing;
-  const auto open = [&] {
-    photos = photos_for(config.data, config.val_split, classes, false, config.cut);
-  };
-  if (!has_photo_split(config.data, config.val_split))
-    missing = concat("there is no \"", config.val_split, "\"");
-  else if (is_cut(config.data))
-    missing = input_error(open);  // a share of a handful, which may hold no object
-  else
-    open();
-  if (missing)
-    std::cout << *missing
-              << ": nothing is measured along the way, and in the end the photos it learned from\n";
-  return photos;
-}
-
-/// Opens a run's photos, after saying what they are.
-RunPhotos photos_of(const RunConfig& config) {
-  say_how_it_is_split(config.data, config.cut);
-  RunPhotos all;
-  all.learned.photos = photos_for(
-      config.data, config.train_split,
-      config.detector ? config.detector->classes : std::vector<std::string>(), false, config.cut);
-  const PhotoDataset& learned = *all.learned.photos;
-  all.looked.photos = photos_to_look_at(config, learned.class_names());
-  if (!all.has_val()) return all;
-  const PhotoDataset& looked = *all.looked.photos;
-  if (const std::int64_t both = photos_in_both(learned, looked); both > 0)
-    std::cout << both << " of the " << looked.size() << " photos of \"" << config.val_split
-              << "\" are among those of \"" << config.train_split
-              << "\": AP on them, and the best weights by it, say little of new photos\n";
-  return all;
-}
-
-/// --minutes pays for proposals and the training. Throws when proposals would take more than half of
-/// it, as a few photos tell: what is left teaches little, and more time would not be what was asked.
-void check_proposals_fit(const RunPhotos& photos, const DetectorSpec& spec, double minutes) {
-  const std::int64_t count = photos.learned.size() + photos.looked.size();
-  const double expected_s =
-      seconds_of_proposals(spec, *photos.learned.photos) * static_cast<double>(count);
-  check(expected_s <= 30 * minutes, "--minutes: proposals for ", count, " photos will take about ",
-        Progress::duration(expected_s), ", which is more than half of --minutes ", minutes,
-        "; with --minutes ", std::ceil(expected_s / 30), " the training has as long");
-}
-
-/// Adds proposals where the model takes them from outside. Returns the seconds spent, which
-/// --minutes pays for.
-double add_proposals(RunPhotos& photos, Run& run) {
-  RunConfig& config = run.config;
-  const Path cache = run.out / "proposals";
-  const double minutes = config.recipe.minutes();
-  const Stopwatch watch;
-  if (minutes > 0 && !run.checkpoint && !std::filesystem::exists(cache))
-    check_proposals_fit(photos, *config.detector, minutes);
-  photos.learned.propose(*config.detector, cache, config.train_split);
-  photos.looked.propose(*config.detector, cache, config.val_split);
-  if (!photos.learned.proposed) return 0;
-  const double spent = watch.seconds();
-  std::cout << "proposals for " << photos.learned.size() + photos.looked.size()
-            << " photos: " << Progress::duration(spent);
-  if (minutes > 0 && !run.checkpoint) std::cout << ", which is part of --minutes";
-  std::cout << "; kept in " << cache.string() << "\n";
-  return spent;
-}
-
 /// Says what is about to be trained, and what it takes.
 void introduce(const Detector& detector, const DetectorSpec& spec, const RunPhotos& photos,
                std::int64_t batch_size) {
@@ -385,7 +293,9 @@ void train_run(const Program& program, const TrainSettings& settings) {
   if (!config.detector) config.detector = describe(recipe, *photos.learned.photos);
   const DetectorSpec& spec = *config.detector;
   const auto detector = make_detector(spec);
-  const double spent = add_proposals(photos, run);
+  // A run that goes on has its number of steps.
+  const double minutes = run.checkpoint ? 0 : recipe.minutes();
+  const double spent = add_proposals(photos, config, run.out / "proposals", minutes);
   if (run.checkpoint) {
     settle(*detector, recipe);
   } else {

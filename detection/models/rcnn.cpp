@@ -8,6 +8,7 @@
 #include "core/ops.h"
 #include "layers/activation.h"
 #include "layers/losses.h"
+#include "layers/module.h"
 
 namespace boxgrad::detection {
 
@@ -23,11 +24,8 @@ Tensor flat_rows(const Tensor& x) {
 /// What the backbone makes of one window of the given size: how many numbers.
 std::int64_t window_features(Backbone& backbone, int size) {
   const NoGradGuard guard;
-  const bool training = backbone.is_training();
-  backbone.eval();
-  const std::int64_t count = backbone.maps(Tensor({1, size, size, 3})).back().numel();
-  backbone.train(training);
-  return count;
+  const nn::EvaluationMode mode(backbone);
+  return backbone.maps(Tensor({1, size, size, 3})).back().numel();
 }
 
 /// [H, W, C] of [1, H, W, C].

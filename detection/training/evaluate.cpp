@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/parallel.h"
+#include "layers/module.h"
 
 namespace boxgrad::detection {
 
@@ -19,8 +20,7 @@ Answers detect_all(Detector& detector, const Dataset& dataset, const Preparation
                    const std::function<void(std::int64_t done)>& progress) {
   check(batch_size >= 1, "detect_all: batch_size must be >= 1, got ", batch_size);
   const std::int64_t total = count < 0 ? dataset.size() : std::min(count, dataset.size());
-  const bool was_training = detector.is_training();
-  detector.eval();
+  const nn::EvaluationMode mode(detector);
   Answers answers;
   for (std::int64_t first = 0; first < total; first += batch_size) {
     const std::int64_t n = std::min(batch_size, total - first);
@@ -39,7 +39,6 @@ Answers detect_all(Detector& detector, const Dataset& dataset, const Preparation
     }
     if (progress) progress(first + n);
   }
-  detector.train(was_training);
   return answers;
 }
 

@@ -14,6 +14,7 @@
 #include "core/random.h"
 #include "core/resize.h"
 #include "layers/losses.h"
+#include "layers/module.h"
 #include "layers/schedule.h"
 #include "layers/sgd.h"
 
@@ -79,8 +80,7 @@ double fashion_accuracy(nn::Module& net, const FashionMnist& data, int side, std
   check(count >= 1 && count <= data.size(), "fashion_accuracy: count must be 1 to ", data.size(),
         ", got ", count);
   const NoGradGuard guard;
-  const bool was_training = net.is_training();
-  net.eval();
+  const nn::EvaluationMode mode(net);
   std::int64_t right = 0;
   for (std::int64_t first = 0; first < count; first += 500) {
     std::vector<std::int64_t> indices(
@@ -90,7 +90,6 @@ double fashion_accuracy(nn::Module& net, const FashionMnist& data, int side, std
     const auto labels = data.labels(indices);
     for (std::size_t i = 0; i < labels.size(); ++i) right += answers[i] == labels[i];
   }
-  if (was_training) net.train();
   return static_cast<double>(right) / static_cast<double>(count);
 }
 

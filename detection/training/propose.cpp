@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "core/parallel.h"
 #include "detection/training/evaluate.h"
+#include "layers/module.h"
 
 namespace boxgrad::detection {
 
@@ -14,8 +15,7 @@ std::vector<Tensor> propose_all(FasterRcnn& model, const Dataset& dataset,
   check(before_nms >= 1 && count >= 1 && batch_size >= 1,
         "propose_all: before_nms, count and batch_size must be >= 1, got ", before_nms, ", ", count,
         " and ", batch_size);
-  const bool was_training = model.is_training();
-  model.eval();
+  const nn::EvaluationMode mode(model);
   std::vector<Tensor> result;
   for (std::int64_t first = 0; first < dataset.size(); first += batch_size) {
     const std::int64_t n = std::min(batch_size, dataset.size() - first);
@@ -28,7 +28,6 @@ std::vector<Tensor> propose_all(FasterRcnn& model, const Dataset& dataset,
     for (std::size_t k = 0; k < found.size(); ++k)
       result.push_back(to_original(found[k], batch.infos[k]));
   }
-  model.train(was_training);
   return result;
 }
 

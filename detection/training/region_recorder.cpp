@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/check.h"
+#include "layers/module.h"
 
 namespace boxgrad::detection {
 
@@ -74,8 +75,7 @@ RegionLosses mean_region_loss(FastRcnn& model, const Dataset& dataset,
                               const Preparation& preparation, std::int64_t count,
                               const RegionOptions& regions) {
   const std::int64_t images = count < 0 ? dataset.size() : std::min(count, dataset.size());
-  const bool was_training = model.is_training();
-  model.eval();
+  const nn::EvaluationMode mode(model);
   RegionLosses result;
   for (std::int64_t first = 0; first < images; first += 8) {
     std::vector<Sample> samples;
@@ -89,7 +89,6 @@ RegionLosses mean_region_loss(FastRcnn& model, const Dataset& dataset,
       result.object_count += object;
     }
   }
-  model.train(was_training);
   const auto mean = [](double sum, std::int64_t n) {
     return n > 0 ? sum / static_cast<double>(n) : 0;
   };
