@@ -36,7 +36,7 @@ struct SsdOptions {
   std::int64_t head_kernel = 3;          ///< 1 or 3
   bool separable_head = false;           ///< 3x3 depthwise before a 1x1 head
   /// Chance of an object that the first, untrained head predicts: the background's bias is set so
-  /// that a network full of background starts without a huge loss. 0 leaves the biases at 0.
+  /// that a network full of background starts without a huge loss. 0 leaves the biases as drawn.
   double prior = 0.01;
 
   AnchorSampling sampling = AnchorSampling::ssd;
