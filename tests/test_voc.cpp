@@ -206,6 +206,29 @@ TEST_CASE("VocDataset reads lists", "[data][voc]") {
                     Catch::Contains("(train), got \"val\""));
 }
 
+TEST_CASE("VocDataset: names in lists may hold blanks and any letters", "[data][voc]") {
+  const Folder folder;
+  const std::vector<std::string> stems{"my", "my cat", "my cat 1", "k\xC3\xA4tzchen \xE7\x8C\xAB",
+                                       "a.b"};
+  for (const std::string& stem : stems) folder.image(stem, annotation(kDog));
+  const auto taken = [&](const std::string& list) {
+    folder.text("ImageSets/Main/train.txt", list);
+    const VocDataset data(folder.root, {.split = "train"});
+    CHECK(data.report().total() == 0);
+    std::vector<std::string> names;
+    for (const VocEntry& entry : data.entries()) names.push_back(entry.id);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(taken("my cat\n") == Names{"my cat"});
+  CHECK(taken("\xEF\xBB\xBF  my cat.png \r\nmy\r\n") == Names{"my cat", "my"});
+  // The whole line comes first, then what stands in front of a flag.
+  CHECK(taken("my cat 1\n") == Names{"my cat 1"});
+  CHECK(taken("my cat -1\nmy 0\n") == Names{"my cat", "my"});
+  CHECK(taken("my cat 1  1\n") == Names{"my cat 1"});
+  CHECK(taken(stems[3] + "\n" + stems[4] + "\t1\n") == Names{stems[3], stems[4]});
+}
+
 TEST_CASE("VocDataset cuts a folder without lists by a seed", "[data][voc]") {
   const Folder folder;
   for (int i = 0; i < 10; ++i) folder.image(concat("image", i), annotation(kDog));

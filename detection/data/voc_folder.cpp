@@ -183,6 +183,33 @@ VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
 
 namespace {
 
+std::string without_blanks_around(const std::string& text) {
+  constexpr const char* kBlanks = " \t\r\n\v\f";
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
+}
+
+/// What stands in front of the flag that VOC's lists for one class have behind a name: "dog1" of
+/// "dog1 -1"; "" where there is none.
+std::string before_flag(const std::string& entry) {
+  const std::size_t blank = entry.find_last_of(" \t");
+  if (blank == std::string::npos) return "";
+  const std::string flag = entry.substr(blank + 1);
+  return flag == "1" || flag == "-1" || flag == "0" ? without_blanks_around(entry.substr(0, blank))
+                                                    : "";
+}
+
+/// The stem that an entry of a list means; some give the picture's file name. "" for none.
+std::string stem_of(const VocFolder& folder, const std::string& name) {
+  if (folder.xml_files.count(name)) return name;
+  const fs::path as_file(name);
+  const bool has_ending =
+      kImageExtensions.count(extension(as_file)) > 0 || extension(as_file) == ".xml";
+  const std::string stem = as_file.stem().string();
+  return has_ending && folder.xml_files.count(stem) ? stem : "";
+}
+
 std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path,
                                    DataReport& report) {
   std::istringstream text(read_text_file(path, kMaxListBytes));
@@ -191,27 +218,25 @@ std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path
   std::string line;
   for (int number = 1; std::getline(text, line); ++number) {
     if (number == 1 && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
-    std::string name;  // VOC's lists for one class have " 1" or "-1" after it
-    if (!(std::istringstream(line) >> name)) continue;
+    const std::string entry = without_blanks_around(line);
+    if (entry.empty()) continue;
+    // Names may hold blanks: "my cat" is not "my".
+    const std::string flagged = stem_of(folder, entry).empty() ? before_flag(entry) : "";
+    const std::string name = flagged.empty() ? entry : flagged;
     const std::string where = concat(path.filename().string(), ":", number);
     if (name.find('/') != std::string::npos || name.find('\\') != std::string::npos ||
         name.find('\0') != std::string::npos || name == "." || name == "..") {
       report.add({DataProblem::bad_name, where, concat("\"", printable(name), "\""), path});
       continue;
     }
-    if (!folder.xml_files.count(name)) {
-      // Some lists give the picture's file name.
-      const fs::path as_file(name);
-      if (kImageExtensions.count(extension(as_file)) || extension(as_file) == ".xml")
-        name = as_file.stem().string();
-    }
-    if (!folder.xml_files.count(name))
+    const std::string stem = stem_of(folder, name);
+    if (stem.empty())
       report.add(
           {DataProblem::missing_annotation, where, concat("\"", printable(name), "\""), path});
-    else if (!seen.insert(name).second)
-      report.add({DataProblem::duplicate, where, concat("\"", printable(name), "\""), path});
+    else if (!seen.insert(stem).second)
+      report.add({DataProblem::duplicate, where, concat("\"", printable(stem), "\""), path});
     else
-      stems.push_back(name);
+      stems.push_back(stem);
   }
   return stems;
 }

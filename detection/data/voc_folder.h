@@ -39,6 +39,8 @@ bool has_voc_list(const std::filesystem::path& root, const std::string& name);
 VocFolder find_voc_folder(const std::filesystem::path& root, const std::string& split);
 
 /// The stems that belong to options.split: of a list in `folder.lists`, or of a seeded cut of all.
+/// A line of a list is a stem or a file's name, which may hold blanks, and in VOC's lists for one
+/// class a flag behind it.
 std::vector<std::string> voc_split(const VocFolder& folder, const PhotoOptions& options,
                                    DataReport& report);
 
