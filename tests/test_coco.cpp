@@ -311,6 +311,31 @@ TEST_CASE("open_photos looks which way a folder is annotated", "[coco][data]") {
   CHECK(dynamic_cast<VocDataset*>(open_photos(folder.root).get()) != nullptr);
 }
 
+TEST_CASE("open_photos: a stray .xml does not make a folder of COCO's one of VOC's",
+          "[coco][data]") {
+  const Folder folder;
+  folder.picture("images/a.png");
+  folder.text("annotations.json", file(kImage, kBox));
+  folder.text("project.xml", "<?xml version=\"1.0\"?>\n<project><annotations/></project>\n");
+  folder.text("empty.xml", "");
+  fs::create_symlink("nowhere", folder.root / "dangling.xml");
+  CHECK_FALSE(is_like_voc(folder.root));
+  CHECK(open_photos(folder.root)->size() == 1);
+  CHECK(photo_splits(folder.root).empty());
+  // A VOC folder with a .json of some program's is still one, in UTF-16 as well.
+  for (const std::string& text :
+       {std::string("\xEF\xBB\xBF<annotation></annotation>"),
+        std::string("<?xml version=\"1.0\"?>\n<annotation\nid=\"1\"/>"),
+        std::string("\xFF\xFE<\0a\0n\0n\0o\0t\0a\0t\0i\0o\0n\0>\0", 26)}) {
+    folder.text("images/a.xml", text);
+    CHECK(is_like_voc(folder.root));
+  }
+  // Without a .json nothing else is meant.
+  fs::remove(folder.root / "images/a.xml");
+  fs::remove(folder.root / "annotations.json");
+  CHECK(is_like_voc(folder.root));
+}
+
 namespace {
 
 std::vector<std::string> numbered(int count) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -111,6 +112,26 @@ std::vector<fs::path> candidates(const std::vector<std::pair<int, fs::path>>& fo
   return chosen;
 }
 
+/// In UTF-8, or in UTF-16, whose letters have a zero beside them.
+bool begins_annotation(const fs::path& xml) {
+  constexpr std::uint64_t kLookedAt = 4096;
+  std::string text;
+  const auto error = input_error([&] {
+    const InputFile file(xml);
+    std::vector<std::uint8_t> bytes(std::min(file.size(), kLookedAt));
+    file.read_at(0, bytes);
+    for (const std::uint8_t byte : bytes)
+      if (byte != 0) text += static_cast<char>(byte);
+  });
+  const std::string_view tag = "<annotation", behind = " \t\r\n/>";
+  for (std::size_t at = text.find(tag); !error && at != std::string::npos;
+       at = text.find(tag, at + 1))
+    if (const std::size_t end = at + tag.size();
+        end < text.size() && behind.find(text[end]) != std::string_view::npos)
+      return true;
+  return false;
+}
+
 }  // namespace
 
 bool is_picture_name(const fs::path& path) {
@@ -119,6 +140,15 @@ bool is_picture_name(const fs::path& path) {
 
 bool has_voc_files(const fs::path& folder) {
   return is_folder(folder) && !annotation_folders(fs::canonical(folder)).empty();
+}
+
+bool has_voc_annotations(const fs::path& folder) {
+  if (!is_folder(folder)) return false;
+  for (const auto& [depth, path] : annotation_folders(fs::canonical(folder)))
+    for (const auto& [stem, files] : files_by_stem(path, {".xml"}))
+      for (const std::string& file : files)
+        if (begins_annotation(path / file)) return true;
+  return false;
 }
 
 std::vector<std::string> voc_splits(const fs::path& root) {

@@ -25,6 +25,9 @@ bool is_picture_name(const std::filesystem::path& path);
 /// Whether there are .xml files where find_voc_folder() looks for them.
 bool has_voc_files(const std::filesystem::path& folder);
 
+/// Whether one of them is an <annotation>, as its first bytes say.
+bool has_voc_annotations(const std::filesystem::path& folder);
+
 /// The splits that a folder has of its own: its lists, or its folders called train, val (valid) and
 /// test. Empty when it has neither. Lists with "_" in their names ("cat_train") are left out where
 /// there are others.
