@@ -224,11 +224,43 @@ TEST_CASE("examine keeps going where one split is broken", "[doctor][errors]") {
   REQUIRE(checkup.faults.count(FaultKind::unreadable_split) == 1);
   CHECK_THAT(checkup.faults.of(FaultKind::unreadable_split)[0].value,
              Catch::Contains("_annotations.coco.json: byte"));
+  // A link that leads nowhere is one more kind of broken.
+  fs::remove(folder.root / "valid/_annotations.coco.json");
+  fs::create_symlink("nowhere", folder.root / "valid/_annotations.coco.json");
+  const Checkup dangling = examine(folder.root);
+  CHECK(dangling.images == 1);
+  REQUIRE(dangling.faults.count(FaultKind::unreadable_split) == 1);
+  CHECK(dangling.faults.of(FaultKind::unreadable_split)[0].object == "val");
+  CHECK_THAT(dangling.faults.of(FaultKind::unreadable_split)[0].value,
+             Catch::Contains("valid/_annotations.coco.json"));
   folder.text("train/_annotations.coco.json", "[");
   CHECK_THROWS_WITH(examine(folder.root), Catch::Contains("_annotations.coco.json: byte"));
   CHECK_THROWS_WITH(examine(folder.root / "nothing"), Catch::Contains("there is no"));
   CHECK_THROWS_WITH(examine(folder.root, {.anchors = 0}), Catch::Contains("anchors must be in"));
   CHECK_THROWS_WITH(examine(folder.root, {.longer_px = 3}), Catch::Contains("longer_px"));
+}
+
+TEST_CASE("examine keeps going where a list cannot be read", "[doctor][errors]") {
+  const PhotoFolder folder("doctor_list");
+  voc_photo(folder, "a", {kDog}, 1);
+  voc_photo(folder, "b", {kCat}, 2);
+  folder.text("ImageSets/Main/train.txt", "a\n");
+  fs::create_symlink("nowhere", folder.root / "ImageSets/Main/val.txt");
+  const Checkup checkup = examine(folder.root);
+  CHECK(checkup.images == 2);
+  REQUIRE(checkup.splits.size() == 1);
+  CHECK(checkup.splits[0].name == "train");
+  CHECK(checkup.splits[0].images == 1);
+  REQUIRE(checkup.faults.count(FaultKind::unreadable_split) == 1);
+  CHECK(checkup.faults.of(FaultKind::unreadable_split)[0].object == "val");
+  CHECK_THAT(checkup.faults.of(FaultKind::unreadable_split)[0].value, Catch::Contains("val.txt"));
+  CHECK_THAT(checkup_text(checkup), Catch::Contains("split that cannot be read"));
+  // No list at all that could be read: the photos are looked at all the same.
+  fs::remove(folder.root / "ImageSets/Main/train.txt");
+  const Checkup none = examine(folder.root);
+  CHECK(none.images == 2);
+  CHECK(none.splits.empty());
+  CHECK_NOTHROW(checkup_text(none));
 }
 
 TEST_CASE("examine: photos without a box", "[doctor]") {
