@@ -336,6 +336,59 @@ TEST_CASE("open_photos: a stray .xml does not make a folder of COCO's one of VOC
   CHECK(is_like_voc(folder.root));
 }
 
+TEST_CASE("may_be_coco denies sound JSON without the two lists", "[coco][data]") {
+  const Folder folder;
+  const auto may_be = [&](const std::string& text) {
+    folder.text("x.json", text);
+    return may_be_coco(folder.root / "x.json");
+  };
+  for (const char* text :
+       {"{\"a\": 1, \"images\": [", "{\"annotations\": []}", "{\"a\": {}, \"images\": [], \"b\": 1",
+        "{\"a\": [[]], \"annotations\": [1]}", "", "{", "{\"a\": 1", "no JSON"}) {
+    INFO(text);
+    CHECK(may_be(text));
+  }
+  for (const char* text :
+       {"{}", "[]", "7", "null", "{\"images\": 40, \"annotations\": {}}",
+        "{\"a\": {\"images\": []}}", "[{\"images\": []}]", "{\"images\": {}, \"a\": []}"}) {
+    INFO(text);
+    CHECK_FALSE(may_be(text));
+  }
+  CHECK(may_be_coco(folder.root / "none.json"));
+  CHECK(may_be_coco(folder.root));
+}
+
+TEST_CASE("CocoDataset: a run inside of the folder of photos changes nothing", "[coco][data]") {
+  const Folder folder;
+  std::string images;
+  for (int i = 0; i < 10; ++i) {
+    folder.picture(concat("images/p", i, ".png"));
+    images += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "file_name": "p)", i,
+                     R"(.png", "width": 20, "height": 10})");
+  }
+  folder.text("annotations.json", file(images, kBox));
+  const auto names = [&](const char* split) {
+    const auto photos = open_photos(folder.root, {.split = split});
+    std::vector<std::string> result;
+    for (const PhotoEntry& entry : photos->entries())
+      result.push_back(entry.image.filename().string());
+    return result;
+  };
+  const auto train = names("train"), val = names("val");
+  CHECK(val.size() == 2);
+  for (const char* name : {"run/config.json", "run/checkpoint-4.json", "out/ssd/config.json"})
+    folder.text(name, "{\"model\": \"ssd-small\", \"data\": {\"folder\": \".\", \"images\": [1]}}");
+  folder.text("run/metrics.json", "{\"AP\": 0.5, \"images\": 40}");
+  folder.text("run/eval_test/metrics.json", "{\"AP\": 0.5}");
+  CHECK(photo_splits(folder.root).empty());
+  CHECK(names("train") == train);
+  CHECK(names("val") == val);
+  // A file of annotations that is broken is none of those.
+  folder.text("train/broken.json", "{\"model\": ");
+  CHECK(photo_splits(folder.root) == std::vector<std::string>{"train"});
+  CHECK_THROWS_WITH(open_photos(folder.root, {.split = "train"}), Catch::Contains("broken.json"));
+}
+
 namespace {
 
 std::vector<std::string> numbered(int count) {

@@ -17,10 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kMaxDepth = 2;
-constexpr std::size_t kMaxFolders = 5000;
+constexpr std::size_t kMaxFolders = 5000, kMostGlanced = 1000;
 
 /// The .json files, sorted; of those called instances_*, if there are any, only these.
-std::vector<fs::path> annotation_files(const fs::path& root) {
+std::vector<fs::path> json_files(const fs::path& root) {
   std::vector<std::pair<int, fs::path>> queue{{0, root}};
   std::vector<fs::path> found, instances;
   for (std::size_t i = 0; i < queue.size(); ++i) {
@@ -42,6 +42,17 @@ std::vector<fs::path> annotation_files(const fs::path& root) {
   if (!instances.empty()) found = instances;
   std::ranges::sort(found);
   return found;
+}
+
+/// Without those of other programs, such as a run that was trained here: where one file is left, it
+/// is the annotations.
+std::vector<fs::path> annotation_files(const fs::path& root) {
+  const std::vector<fs::path> found = json_files(root);
+  if (found.size() < 2 || found.size() > kMostGlanced) return found;
+  std::vector<fs::path> own;
+  for (const fs::path& file : found)
+    if (may_be_coco(file)) own.push_back(file);
+  return own.empty() ? found : own;
 }
 
 /// The words of a name in small letters: digits, punctuation and a capital behind a small letter
@@ -184,7 +195,7 @@ std::vector<std::string> coco_splits(const fs::path& folder) {
   return splits;
 }
 
-bool has_coco_files(const fs::path& folder) { return !annotation_files(folder).empty(); }
+bool has_coco_files(const fs::path& folder) { return !json_files(folder).empty(); }
 
 CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     : PhotoDataset("CocoDataset", options) {

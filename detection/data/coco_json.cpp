@@ -12,7 +12,7 @@ namespace boxgrad::detection {
 namespace {
 
 using Json = nlohmann::json;
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30, kMostGlancedAt = 16 << 20;
 
 /// A record of any of the three lists: whatever was found of it.
 struct Record {
@@ -130,7 +130,50 @@ class Listener : public nlohmann::json_sax<Json> {
   Record record_;
 };
 
+/// Looks for one of the two lists, no further.
+class Glance : public nlohmann::json_sax<Json> {
+ public:
+  bool has_list = false, is_broken = false;
+
+  bool key(std::string& key) override {
+    if (depth_ == 1) list_ = key;
+    return true;
+  }
+  bool start_object(std::size_t) override { return ++depth_ > 0; }
+  bool end_object() override { return --depth_ >= 0; }
+  bool start_array(std::size_t) override {
+    has_list = ++depth_ == 2 && (list_ == "images" || list_ == "annotations");
+    return !has_list;
+  }
+  bool end_array() override { return --depth_ >= 0; }
+  bool number_integer(std::int64_t) override { return true; }
+  bool number_unsigned(std::uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool boolean(bool) override { return true; }
+  bool null() override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    is_broken = true;
+    return false;
+  }
+
+ private:
+  std::string list_;
+  int depth_ = 0;
+};
+
 }  // namespace
+
+bool may_be_coco(const std::filesystem::path& path) {
+  std::error_code error;  // also of what is no regular file
+  const std::uint64_t bytes = std::filesystem::file_size(path, error);
+  if (error || bytes > kMostGlancedAt) return true;
+  std::ifstream text(path, std::ios::binary);
+  Glance glance;
+  Json::sax_parse(text, &glance);
+  return glance.has_list || glance.is_broken;
+}
 
 CocoFile read_coco_json(const std::filesystem::path& path) {
   const std::uint64_t bytes = InputFile(path).size();  // a regular file

@@ -46,4 +46,9 @@ struct CocoFile {
 /// Lin et al., "Microsoft COCO: common objects in context", ECCV 2014.
 CocoFile read_coco_json(const std::filesystem::path& path);
 
+/// False of a file that is sound JSON without a list called "images" or "annotations": a run's
+/// settings or figures, another program's. Reads as far as the first of them, and nothing of a file
+/// above 16 MB or one that cannot be read: read_coco_json() says what is wrong with it.
+bool may_be_coco(const std::filesystem::path& path);
+
 }  // namespace boxgrad::detection

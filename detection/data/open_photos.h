@@ -9,8 +9,8 @@
 
 namespace boxgrad::detection {
 
-/// Whether `folder` is annotated like PASCAL VOC: it has .xml files, and no .json or an <annotation>
-/// among them. Throws std::invalid_argument when it is not there or has neither.
+/// Whether `folder` is annotated like PASCAL VOC: it has .xml files, and an <annotation> among them
+/// or no .json. Throws std::invalid_argument when it is not there or has neither.
 bool is_like_voc(const std::filesystem::path& folder);
 
 /// The photos in `folder`, whichever way they are annotated: like PASCAL VOC (voc.h) where
