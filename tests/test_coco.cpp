@@ -296,6 +296,37 @@ TEST_CASE("CocoDataset: a file is found from wherever one stands", "[coco][data]
   CHECK(CocoDataset("annotations/x.json").entries()[0].image == real / "cells/photos/b.png");
 }
 
+TEST_CASE("CocoDataset: a file that is named has its own split and no other", "[coco][data]") {
+  const Folder folder;
+  std::string images;
+  for (int i = 0; i < 10; ++i) {
+    folder.picture(concat("images/p", i, ".png"));
+    images += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "file_name": "p)", i,
+                     R"(.png", "width": 20, "height": 10})");
+  }
+  const auto size = [&](const char* name, const char* split) {
+    folder.text(name, file(images, kBox));
+    return open_photos(folder.root / name, {.split = split})->size();
+  };
+  const char* const train = "annotations/instances_train2017.json";
+  for (const char* split : {"", "train"}) CHECK(size(train, split) == 10);
+  for (const char* split : {"test", "val", "trainval"})
+    CHECK_THROWS_WITH(
+        size(train, split),
+        Catch::Contains("has annotations for \"train\" only, got \"") && Catch::Contains(split));
+  CHECK(photo_splits(folder.root / train) == std::vector<std::string>{"train"});
+  // One file for all is cut, with "trainval" in its name as well.
+  for (const char* name : {"annotations.json", "annotations/instances_trainval.json"}) {
+    INFO(name);
+    CHECK(size(name, "") == 10);
+    CHECK(size(name, "train") == 8);
+    CHECK(size(name, "val") == 2);
+    CHECK(photo_splits(folder.root / name).empty());
+    CHECK_THROWS_WITH(size(name, "test"), Catch::Contains("one file for all, got \"test\""));
+  }
+  CHECK(size("annotations/instances_trainval.json", "trainval") == 10);
+}
+
 TEST_CASE("open_photos looks which way a folder is annotated", "[coco][data]") {
   const Folder folder;
   CHECK_THROWS_WITH(open_photos(folder.root), Catch::Contains(".json"));

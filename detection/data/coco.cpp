@@ -202,8 +202,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
   check(fs::exists(folder), "CocoDataset: there is no ", folder);
   const fs::path full = full_path(folder);
   const bool is_file = !fs::is_directory(full);
-  const auto [path, cut] = file_of(annotations_of(full), folder,
-                                   is_file && split_of(full) != "" ? std::string() : options.split);
+  const auto [path, cut] = file_of(annotations_of(full), folder, options.split);
   const CocoFile file = read_coco_json(path);
   for (DataIssue issue : file.issues) {
     issue.file = path;
