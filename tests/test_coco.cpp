@@ -176,6 +176,71 @@ TEST_CASE("CocoDataset: what is wrong is skipped or mended, and said", "[coco][d
   CHECK_THROWS_WITH(CocoDataset(folder.root), Catch::Contains("no image is left"));
 }
 
+TEST_CASE("CocoDataset: a folder in a name is part of it", "[coco][data]") {
+  const Folder folder;
+  const auto record = [](int id, const std::string& name) {
+    return concat(id == 1 ? "" : ", ", R"({"id": )", id, R"(, "file_name": ")", name,
+                  R"(", "width": 20, "height": 10})");
+  };
+  folder.picture("images/0.png");
+  folder.text("x.json",
+              file(record(1, "vidA/0.png") + record(2, "vidB/0.png") + record(3, "0.png"),
+                   R"({"id": 1, "image_id": 1, "category_id": 18, "bbox": [0, 0, 5, 5]})"));
+  const CocoDataset one(folder.root);
+  REQUIRE(one.size() == 1);
+  CHECK(one.entries()[0].id == "3");
+  CHECK(one.entries()[0].objects.empty());
+  CHECK(one.report().count(DataProblem::missing_image) == 2);
+  // Found as they are written, by Windows, too.
+  folder.picture("images/vidA/0.png");
+  folder.picture("images/vidB/0.png");
+  folder.text("x.json",
+              file(record(1, "vidA/0.png") + record(2, R"(vidB\\0.png)") + record(3, "0.png"), ""));
+  const CocoDataset all(folder.root);
+  REQUIRE(all.size() == 3);
+  const fs::path images = fs::canonical(folder.root) / "images";
+  CHECK(all.entries()[0].image == images / "vidA/0.png");
+  CHECK(all.entries()[1].image == images / "vidB/0.png");
+  CHECK(all.entries()[2].image == images / "0.png");
+  CHECK(all.report().total() == 0);
+}
+
+TEST_CASE("CocoDataset: a picture has one record", "[coco][data]") {
+  const Folder folder;
+  std::string images, annotations;
+  for (int i = 0; i < 20; ++i) {
+    if (i < 10) folder.picture(concat("p", i, ".png"));
+    images += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "file_name": ")",
+                     i < 10   ? ""
+                     : i < 15 ? "./"
+                              : "/home/me/",
+                     "p", i % 10, R"(.png", "width": 20, "height": 10})");
+    annotations += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "image_id": )", i,
+                          R"(, "category_id": 18, "bbox": [0, 0, 5, 5]})");
+  }
+  folder.text("x.json", file(images, annotations));
+  const CocoDataset all(folder.root);
+  CHECK(all.size() == 10);
+  CHECK(all.report().count(DataProblem::second_annotation) == 10);
+  CHECK_THAT(all.summary().back(),
+             Catch::StartsWith("10 second annotation(s) of a picture, skipped: x.json: image 10: "
+                               "./p0.png, the picture of image 0; "));
+  for (const PhotoEntry& entry : all.entries()) {
+    CHECK(entry.image == fs::canonical(folder.root) / entry.image.filename());
+    CHECK(entry.objects.size() == 1);
+  }
+  // On one side of a cut.
+  std::set<fs::path> sides;
+  std::int64_t photos = 0;
+  for (const char* split : {"train", "val"}) {
+    const CocoDataset side(folder.root, {.split = split, .val_share = .5});
+    photos += side.size();
+    for (const PhotoEntry& entry : side.entries()) sides.insert(entry.image);
+  }
+  CHECK(photos == 10);
+  CHECK(sides.size() == 10);
+}
+
 TEST_CASE("CocoDataset: classes that differ in case are reported, as VOC's are", "[coco][data]") {
   const Folder folder;
   folder.picture("a.png");

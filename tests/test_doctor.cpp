@@ -187,6 +187,26 @@ TEST_CASE("examine: the same faults in a COCO folder", "[doctor]") {
   CHECK(examine(folder.root / "train" / "_annotations.coco.json").images == 3);
 }
 
+TEST_CASE("examine: a second annotation of a picture", "[doctor]") {
+  const PhotoFolder voc("doctor_second_voc"), coco("doctor_second_coco");
+  voc_photo(voc, "a", {kDog}, 1);
+  voc.text("Annotations/labels.xml", voc_text({kCat}, 100, 80, "a.png"));
+  const Checkup of_voc = examine(voc.root);
+  CHECK(told(of_voc) == Lines{"second_annotation Annotations/labels.xml: a.png, the picture of "
+                              "a.xml",
+                              "empty_class cat"});
+  CHECK(of_voc.faults.faults() == 1);
+  CHECK(of_voc.images == 1);
+  coco.picture("a.png", 100, 80, 1);
+  const WrittenBox dog{"dog", "10", "10", "40", "30"};
+  coco.text("x.json", coco_text({{"a.png", 100, 80, {dog}}, {"./a.png", 100, 80, {dog}}}, {"dog"}));
+  const Checkup of_coco = examine(coco.root);
+  CHECK(told(of_coco) ==
+        Lines{"second_annotation x.json, image 2: ./a.png, the picture of image 1"});
+  CHECK(of_coco.faults.faults() == 1);
+  CHECK(of_coco.images == 1);
+}
+
 TEST_CASE("examine: COCO's \"trainval\" beside other splits", "[doctor]") {
   const PhotoFolder folder("doctor_trainval");
   const auto write = [&](const std::string& split, const std::string& photo, std::uint8_t grey) {

@@ -339,6 +339,14 @@ std::vector<Case> coco_files() {
       {"a parent on the way", coco(kCocoBox, image("images/../../outside.png")), "no image is left",
        -1},
       {"a NUL", coco(kCocoBox, image("a.png\\u0000.txt")), "no image is left", -1},
+      {"a folder that is not there", coco(kCocoBox, image("vid/a.png")), "no image is left", -1},
+      {"Windows' folder", coco(kCocoBox, image("images\\\\a.png")), ""},
+      {"Windows' path", coco(kCocoBox, image("D:\\\\data\\\\a.png")), ""},
+      {"a picture twice",
+       coco(kCocoBox + R"(, {"id": 6, "image_id": 8, "category_id": 18, "bbox": [2, 1, 6, 8]})",
+            image("a.png") + R"(, {"id": 8, "file_name": "./a.png", "width": 20, "height": 10})"),
+       "second annotation(s) of a picture, skipped: x.json: image 8: ./a.png, the picture of image "
+       "7"},
       {"another machine's path", coco(kCocoBox, image("/home/me/data/a.png")), ""},
   };
 }

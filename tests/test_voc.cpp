@@ -185,6 +185,30 @@ TEST_CASE("VocDataset finds the picture by the annotation's name first", "[data]
                                  Catch::Contains("2 image(s) without annotation, skipped"));
 }
 
+TEST_CASE("VocDataset: a picture has one annotation", "[data][voc]") {
+  const Folder folder;
+  folder.image("b", annotation(kDog));
+  folder.picture("JPEGImages/c.png");
+  // One before the picture's own, which has it all the same; two for a picture without its own.
+  folder.text("Annotations/a.xml", annotation(object("cat", "1", "1", "5", "5"), "b.png"));
+  folder.text("Annotations/d.xml", annotation(kDog, "c.png"));
+  folder.text("Annotations/e.xml", annotation(kDog, "c.jpg"));
+  const VocDataset data(folder.root);
+  REQUIRE(data.size() == 2);
+  CHECK(data.entries()[0].annotation.filename() == "b.xml");
+  CHECK(data.get(0).target.boxes.to_vector() == Numbers{2, 1, 8, 9});
+  CHECK(data.entries()[1].annotation.filename() == "d.xml");
+  CHECK_THAT(one_line(data),
+             Catch::Contains("2 second annotation(s) of a picture, skipped: a.xml: b.png, the "
+                             "picture of b.xml; e.xml: c.png, the picture of d.xml\n"));
+  // Whatever list it stands in.
+  folder.text("ImageSets/Main/train.txt", "b\n");
+  folder.text("ImageSets/Main/val.txt", "a\nd\n");
+  const VocDataset val(folder.root, {.split = "val"});
+  REQUIRE(val.size() == 1);
+  CHECK(val.entries()[0].id == "d");
+}
+
 TEST_CASE("VocDataset reads lists", "[data][voc]") {
   const Folder folder;
   for (const char* stem : {"a", "b", "c"}) folder.image(stem, annotation(kDog));

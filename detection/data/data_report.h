@@ -18,6 +18,7 @@ enum class DataProblem {
   bad_image,           ///< no picture that we read, or damaged: skipped
   bad_name,            ///< in a list: not a plain file name; skipped
   duplicate,           ///< named twice in a list; taken once
+  second_annotation,   ///< of a picture that another file or record annotates: skipped
   size_differs,        ///< <size> is not the picture's; the picture is believed
   bad_object,          ///< no name, no box or no numbers: skipped
   no_area,             ///< no width or no height in the file's own numbers: skipped
