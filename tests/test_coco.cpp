@@ -139,6 +139,21 @@ TEST_CASE("CocoDataset: boxes, crowds and ids with gaps", "[coco][data]") {
   CHECK(CocoDataset(folder.root, {.split = "val", .val_share = .5}).size() == 1);
 }
 
+TEST_CASE("CocoDataset knows which ids are strings", "[coco][data]") {
+  const Folder folder;
+  for (const char* name : {"a.png", "b.png"}) folder.picture(name);
+  folder.text("x.json", file(R"({"id": "7", "file_name": "a.png", "width": 20, "height": 10},
+                      {"id": 8, "file_name": "b.png", "width": 20, "height": 10})",
+                             R"({"id": 1, "image_id": 7, "category_id": 18, "bbox": [0, 0, 5, 5]})",
+                             R"({"id": "18", "name": "dog"}, {"id": 3, "name": "cat"})"));
+  const CocoDataset data(folder.root);
+  REQUIRE(data.size() == 2);
+  CHECK(data.entries()[0].objects.size() == 1);  // 7 finds "7"
+  CHECK(data.class_ids() == std::vector<std::string>{"18", "3"});
+  CHECK(data.string_ids().photos == std::set<std::string>{"7"});
+  CHECK(data.string_ids().classes == std::set<std::string>{"18"});
+}
+
 TEST_CASE("CocoDataset: what is wrong is skipped or mended, and said", "[coco][data]") {
   const Folder folder;
   folder.picture("a.png");

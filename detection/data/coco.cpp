@@ -138,8 +138,8 @@ std::vector<fs::path> image_folders(const fs::path& file, const fs::path& root) 
   return result;
 }
 
-/// A name from a file as a path that stays below any folder it is put behind: of one that leads away
-/// the last part, of any other all of it, as "vidA/0.png" is not "vidB/0.png".
+/// A name from a file as a path that stays below any folder it is put behind: of one that leads
+/// away the last part, of any other all of it, as "vidA/0.png" is not "vidB/0.png".
 fs::path safe(std::string name) {
   if (name.find('\0') != std::string::npos) return {};
   std::ranges::replace(name, '\\', '/');  // as Windows writes it
@@ -226,6 +226,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
   for (const std::string& name : class_names_) {
     const auto own = std::ranges::find(file.categories, name, &CocoFile::Category::name);
     class_ids_.push_back(own == file.categories.end() ? "" : own->id);
+    if (own != file.categories.end() && own->id_is_string) string_ids_.classes.insert(own->id);
   }
 
   // Annotations by image.
@@ -320,6 +321,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
         entry.objects.push_back(*box);
       }
     }
+    if (image.id_is_string) string_ids_.photos.insert(image.id);
     entries_.push_back(std::move(entry));
   }
   check_any(folder, options.split);

@@ -11,11 +11,12 @@
 namespace boxgrad::detection {
 
 /// What of a COCO annotation file is about boxes. Ids are kept as texts: files have numbers, with
-/// gaps, or strings.
+/// gaps, or strings; "7" finds 7, but is written as it was.
 struct CocoFile {
   struct Image {
     std::string id, file_name;
     double width = 0, height = 0;  ///< 0 where the file does not say
+    bool id_is_string = false;
   };
   struct Annotation {
     std::string id, image, category;
@@ -25,6 +26,7 @@ struct CocoFile {
   };
   struct Category {
     std::string id, name;
+    bool id_is_string = false;
   };
   std::vector<Image> images;
   std::vector<Annotation> annotations;

@@ -28,6 +28,12 @@ struct PhotoEntry {
   std::vector<Object> objects = {};
 };
 
+/// Those ids of photos and classes that are JSON strings in the annotations, whatever they look
+/// like: "7" is not 7 for whoever compares results with the file.
+struct StringIds {
+  std::set<std::string> photos, classes;
+};
+
 /// How "train" and "val" are cut where a folder has no lists of its own.
 enum class PhotoCut {
   by_name,   ///< a hash of its name puts a photo on its side: others may come and go
@@ -65,6 +71,8 @@ class PhotoDataset : public Dataset {
   /// What the annotations call the classes, as text: COCO's "id" of a category, "" of a class that
   /// the file lacks; VOC has the names alone.
   virtual std::vector<std::string> class_ids() const { return class_names_; }
+  /// Of entries()' ids and class_ids(); none in VOC, which has no JSON.
+  const StringIds& string_ids() const { return string_ids_; }
   /// What the objects on these photos are called, those of classes that were not asked for included.
   const std::set<std::string>& annotated_names() const { return annotated_names_; }
   const DataReport& report() const { return report_; }
@@ -95,6 +103,7 @@ class PhotoDataset : public Dataset {
   std::vector<std::string> class_names_;
   std::vector<PhotoEntry> entries_;
   std::set<std::string> annotated_names_;
+  StringIds string_ids_;
   DataReport report_;
 };
 
