@@ -393,6 +393,24 @@ TEST_CASE("VocDataset::get notices a picture that changed", "[data][voc][errors]
                     Catch::Contains("was 20 x 10") && Catch::Contains("now it is 5 x 5"));
 }
 
+TEST_CASE("VocDataset::get names a picture that is damaged inside, and the remedy",
+          "[data][voc][errors]") {
+  const Folder folder;
+  folder.image("a", annotation(kDog));
+  folder.text("Annotations/b.xml", annotation(kDog, "", 48, 32));
+  std::string jpeg(std::begin(golden::kJpeg), std::end(golden::kJpeg));
+  // Behind the start of scan: codes that no table has.
+  for (std::size_t i = jpeg.size() - 120; i < jpeg.size() - 40; ++i) jpeg[i] = '\xfe';
+  folder.text("JPEGImages/b.jpg", jpeg);
+  const VocDataset data(folder.root);
+  REQUIRE(data.size() == 2);  // as far as its header says
+  CHECK(data.report().total() == 0);
+  CHECK_NOTHROW(data.get(0));
+  CHECK_THROWS_WITH(data.get(1), Catch::StartsWith("VocDataset: Image::read: ") &&
+                                     Catch::Contains("JPEGImages/b.jpg\": ") &&
+                                     Catch::Contains("boxgrad doctor decodes all pictures"));
+}
+
 TEST_CASE("parse_voc_annotation reads what editors write", "[data][voc_xml]") {
   const std::string text = annotation(kDog, "a.jpg");
   std::string windows = "\xEF\xBB\xBF<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n";

@@ -63,7 +63,8 @@ struct PhotoOptions {
 class PhotoDataset : public Dataset {
  public:
   std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }
-  /// Decodes the picture; its name is the file's. Throws when it is damaged or has changed.
+  /// Decodes the picture; its name is the file's. Throws std::invalid_argument, with the file, when
+  /// it cannot be decoded (measure() does not see everything) or has changed.
   Sample get(std::int64_t index) const override;
   const std::vector<std::string>& class_names() const override { return class_names_; }
 
@@ -89,7 +90,8 @@ class PhotoDataset : public Dataset {
   /// Reads the header of entry.image, and the whole of a picture that the header makes doubtful,
   /// one that lacks its end or may be larger than Image::read takes; decoding all of them would
   /// take minutes. Sets the entry's size, and reports when the annotation says another, whose
-  /// name is `where`. False, with a report, when it is no picture that get() could read.
+  /// name is `where`. False, with a report, when that much says that get() could not read it;
+  /// damage that only decoding shows (a bad zlib stream, JPEG codes that no table has) is get()'s.
   bool measure(PhotoEntry& entry, const std::string& where, double width, double height);
   /// Reports names of classes that differ in case alone.
   void report_similar_names(const std::set<std::string>& names);
