@@ -185,30 +185,6 @@ TEST_CASE("VocDataset finds the picture by the annotation's name first", "[data]
                                  Catch::Contains("2 image(s) without annotation, skipped"));
 }
 
-TEST_CASE("VocDataset: a picture has one annotation", "[data][voc]") {
-  const Folder folder;
-  folder.image("b", annotation(kDog));
-  folder.picture("JPEGImages/c.png");
-  // One before the picture's own, which has it all the same; two for a picture without its own.
-  folder.text("Annotations/a.xml", annotation(object("cat", "1", "1", "5", "5"), "b.png"));
-  folder.text("Annotations/d.xml", annotation(kDog, "c.png"));
-  folder.text("Annotations/e.xml", annotation(kDog, "c.jpg"));
-  const VocDataset data(folder.root);
-  REQUIRE(data.size() == 2);
-  CHECK(data.entries()[0].annotation.filename() == "b.xml");
-  CHECK(data.get(0).target.boxes.to_vector() == Numbers{2, 1, 8, 9});
-  CHECK(data.entries()[1].annotation.filename() == "d.xml");
-  CHECK_THAT(one_line(data),
-             Catch::Contains("2 second annotation(s) of a picture, skipped: a.xml: b.png, the "
-                             "picture of b.xml; e.xml: c.png, the picture of d.xml\n"));
-  // Whatever list it stands in.
-  folder.text("ImageSets/Main/train.txt", "b\n");
-  folder.text("ImageSets/Main/val.txt", "a\nd\n");
-  const VocDataset val(folder.root, {.split = "val"});
-  REQUIRE(val.size() == 1);
-  CHECK(val.entries()[0].id == "d");
-}
-
 TEST_CASE("VocDataset reads lists", "[data][voc]") {
   const Folder folder;
   for (const char* stem : {"a", "b", "c"}) folder.image(stem, annotation(kDog));
@@ -228,29 +204,6 @@ TEST_CASE("VocDataset reads lists", "[data][voc]") {
   CHECK(VocDataset(folder.root, {.split = "dog_train"}).size() == 2);
   CHECK_THROWS_WITH(VocDataset(folder.root, {.split = "val"}),
                     Catch::Contains("(train), got \"val\""));
-}
-
-TEST_CASE("VocDataset: names in lists may hold blanks and any letters", "[data][voc]") {
-  const Folder folder;
-  const std::vector<std::string> stems{"my", "my cat", "my cat 1", "k\xC3\xA4tzchen \xE7\x8C\xAB",
-                                       "a.b"};
-  for (const std::string& stem : stems) folder.image(stem, annotation(kDog));
-  const auto taken = [&](const std::string& list) {
-    folder.text("ImageSets/Main/train.txt", list);
-    const VocDataset data(folder.root, {.split = "train"});
-    CHECK(data.report().total() == 0);
-    std::vector<std::string> names;
-    for (const VocEntry& entry : data.entries()) names.push_back(entry.id);
-    return names;
-  };
-  using Names = std::vector<std::string>;
-  CHECK(taken("my cat\n") == Names{"my cat"});
-  CHECK(taken("\xEF\xBB\xBF  my cat.png \r\nmy\r\n") == Names{"my cat", "my"});
-  // The whole line comes first, then what stands in front of a flag.
-  CHECK(taken("my cat 1\n") == Names{"my cat 1"});
-  CHECK(taken("my cat -1\nmy 0\n") == Names{"my cat", "my"});
-  CHECK(taken("my cat 1  1\n") == Names{"my cat 1"});
-  CHECK(taken(stems[3] + "\n" + stems[4] + "\t1\n") == Names{stems[3], stems[4]});
 }
 
 TEST_CASE("VocDataset cuts a folder without lists by a seed", "[data][voc]") {
@@ -391,24 +344,6 @@ TEST_CASE("VocDataset::get notices a picture that changed", "[data][voc][errors]
   folder.picture("JPEGImages/a.png", 5, 5);
   CHECK_THROWS_WITH(data.get(0),
                     Catch::Contains("was 20 x 10") && Catch::Contains("now it is 5 x 5"));
-}
-
-TEST_CASE("VocDataset::get names a picture that is damaged inside, and the remedy",
-          "[data][voc][errors]") {
-  const Folder folder;
-  folder.image("a", annotation(kDog));
-  folder.text("Annotations/b.xml", annotation(kDog, "", 48, 32));
-  std::string jpeg(std::begin(golden::kJpeg), std::end(golden::kJpeg));
-  // Behind the start of scan: codes that no table has.
-  for (std::size_t i = jpeg.size() - 120; i < jpeg.size() - 40; ++i) jpeg[i] = '\xfe';
-  folder.text("JPEGImages/b.jpg", jpeg);
-  const VocDataset data(folder.root);
-  REQUIRE(data.size() == 2);  // as far as its header says
-  CHECK(data.report().total() == 0);
-  CHECK_NOTHROW(data.get(0));
-  CHECK_THROWS_WITH(data.get(1), Catch::StartsWith("VocDataset: Image::read: ") &&
-                                     Catch::Contains("JPEGImages/b.jpg\": ") &&
-                                     Catch::Contains("boxgrad doctor decodes all pictures"));
 }
 
 TEST_CASE("parse_voc_annotation reads what editors write", "[data][voc_xml]") {

@@ -60,11 +60,6 @@ void check_resume_options(const Program& program) {
           option, " cannot be changed");
 }
 
-/// As config.json keeps it: from wherever the run is resumed, it is the same folder.
-std::string kept_path(const std::string& folder) {
-  return std::filesystem::absolute(folder).lexically_normal().string();
-}
-
 /// What the command line and a --config say together.
 RunConfig new_config(const Program& program, const TrainSettings& settings) {
   std::string models;
@@ -80,9 +75,7 @@ RunConfig new_config(const Program& program, const TrainSettings& settings) {
   PhotoRecipe& recipe = config.recipe;
   if (!settings.data.empty()) config.data = settings.data;
   check(!config.data.empty(), "--data: name the folder of photos");
-  check(is_utf8(kept_path(config.data)), "--data: the run's ", kConfigFile,
-        " has to name the folder, in UTF-8; rename it or pass a link to it, got ",
-        printable_whole(kept_path(config.data)));
+  kept_path(config.data);  // an error now, not when it is written down
   if (program.given("--train")) config.train_split = settings.train_split;
   if (program.given("--val")) config.val_split = settings.val_split;
   if (!settings.pretrained.empty()) recipe.pretrained = settings.pretrained;
