@@ -4,9 +4,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <stdexcept>
 
 #include "core/check.h"
+#include "core/printable.h"
 #include "core/strict_json.h"
 
 namespace boxgrad {
@@ -17,20 +17,26 @@ constexpr std::size_t kMaxDepth = 12;
 
 class FieldWriter : public JsonFields {
  public:
+  explicit FieldWriter(std::string place) : place_(std::move(place)) {}
+
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
 
   bool reading() const override { return false; }
   bool has(const std::string&) const override { return true; }
   void boolean(const std::string& key, bool& value) override { json[key] = value; }
-  void text(const std::string& key, std::string& value) override { json[key] = value; }
+  void text(const std::string& key, std::string& value) override {
+    check_text(key, value);
+    json[key] = value;
+  }
   void texts(const std::string& key, std::vector<std::string>& values) override {
+    for (const std::string& value : values) check_text(key, value);
     json[key] = values;
   }
   void numbers(const std::string& key, std::vector<double>& values, double, double, int) override {
     json[key] = values;
   }
   void object(const std::string& key, const std::function<void(JsonFields&)>& fields) override {
-    FieldWriter inner;
+    FieldWriter inner(place_ + key + ".");
     fields(inner);
     json[key] = std::move(inner.json);
   }
@@ -38,7 +44,7 @@ class FieldWriter : public JsonFields {
                const std::function<void(JsonFields&, std::size_t)>& fields) override {
     json[key] = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < count; ++i) {
-      FieldWriter inner;
+      FieldWriter inner(concat(place_, key, "[", i, "]."));
       fields(inner, i);
       json[key].push_back(std::move(inner.json));
     }
@@ -47,7 +53,10 @@ class FieldWriter : public JsonFields {
                       std::vector<std::pair<std::string, std::int64_t>>& values, std::int64_t,
                       std::int64_t) override {
     json[key] = nlohmann::ordered_json::object();
-    for (const auto& [name, value] : values) json[key][name] = value;
+    for (const auto& [name, value] : values) {
+      check_text(key, name);
+      json[key][name] = value;
+    }
   }
 
  protected:
@@ -55,6 +64,14 @@ class FieldWriter : public JsonFields {
     json[key] = value;
   }
   void real(const std::string& key, double& value, double, double) override { json[key] = value; }
+
+ private:
+  void check_text(const std::string& key, const std::string& text) const {
+    check(is_utf8(text), "write_json: a text of \"", place_, key,
+          "\" is not UTF-8, and JSON has no others: \"", printable(text), "\"");
+  }
+
+  std::string place_;  // "colours.", in front of the keys
 };
 
 class FieldReader : public JsonFields {
@@ -209,13 +226,9 @@ void read_fields(const std::string& text, const std::string& file, bool partial,
 }  // namespace
 
 std::string write_json(const std::function<void(JsonFields&)>& fields) {
-  FieldWriter writer;
+  FieldWriter writer("");
   fields(writer);
-  try {
-    return writer.json.dump(2, ' ', false, nlohmann::json::error_handler_t::strict) + "\n";
-  } catch (const nlohmann::json::exception&) {
-    throw std::invalid_argument("write_json: a text is not UTF-8, and JSON has no others");
-  }
+  return writer.json.dump(2) + "\n";
 }
 
 void read_json(const std::string& text, const std::string& file,

@@ -67,7 +67,7 @@ class JsonFields {
 };
 
 /// What `fields` lists as JSON with two blanks of indentation, in the order of the list.
-/// Throws std::invalid_argument for a text that is not UTF-8.
+/// Throws std::invalid_argument, with key and text, for a text that is not UTF-8.
 std::string write_json(const std::function<void(JsonFields&)>& fields);
 
 /// `file` stands in the messages. Throws as described, and for text that is no JSON object, has a

@@ -8,7 +8,6 @@
 #include "core/check.h"
 #include "core/file_names.h"
 #include "core/files.h"
-#include "detection/data/photo_dataset.h"
 
 namespace boxgrad::detection {
 namespace {
@@ -39,12 +38,12 @@ std::string exact(Scalar value) {
   return {text, end};
 }
 
-/// A whole number as it is, anything else as a JSON string.
-std::string json_id(const std::string& id) {
+/// A whole number as it is, anything else, and what was one, as a JSON string.
+std::string json_id(const std::string& id, const std::set<std::string>& strings) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
   const bool whole = error == std::errc() && end == id.data() + id.size();
-  if (whole && std::to_string(number) == id) return id;
+  if (whole && std::to_string(number) == id && !strings.contains(id)) return id;
   return nlohmann::json(id).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -97,7 +96,8 @@ std::vector<std::filesystem::path> write_voc_results(const std::filesystem::path
 std::int64_t write_coco_results(const std::filesystem::path& file,
                                 const std::vector<Detections>& detections,
                                 const std::vector<std::string>& photo_ids,
-                                const std::vector<std::string>& category_ids) {
+                                const std::vector<std::string>& category_ids,
+                                const StringIds& string_ids) {
   check_results("write_coco_results", detections, photo_ids, category_ids.size());
   std::string text = "[";
   std::int64_t left_out = 0;
@@ -110,10 +110,11 @@ std::int64_t write_coco_results(const std::filesystem::path& file,
         continue;
       }
       const auto box = detections[n].boxes.data().subspan(4 * d, 4);
-      text += concat(text.size() > 1 ? ",\n " : "\n ", "{\"image_id\": ", json_id(photo_ids[n]),
-                     ", \"category_id\": ", json_id(category), ", \"bbox\": [", exact(box[0]), ", ",
-                     exact(box[1]), ", ", exact(box[2] - box[0]), ", ", exact(box[3] - box[1]),
-                     "], \"score\": ", exact(detections[n].scores[d]), "}");
+      text += concat(text.size() > 1 ? ",\n " : "\n ",
+                     "{\"image_id\": ", json_id(photo_ids[n], string_ids.photos),
+                     ", \"category_id\": ", json_id(category, string_ids.classes), ", \"bbox\": [",
+                     exact(box[0]), ", ", exact(box[1]), ", ", exact(box[2] - box[0]), ", ",
+                     exact(box[3] - box[1]), "], \"score\": ", exact(detections[n].scores[d]), "}");
     }
   if (!file.parent_path().empty()) std::filesystem::create_directories(file.parent_path());
   write_file_atomically(file, text + "\n]\n");

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "detection/data/photo_dataset.h"
 #include "detection/target.h"
 
 /// Detections as the files that evaluation servers and other programs read (docs/evaluation.md).
@@ -42,7 +43,7 @@ std::vector<std::string> voc_result_ids(const std::vector<std::string>& names);
 ///   {"image_id": 42, "category_id": 18, "bbox": [x, y, width, height], "score": 0.98}
 ///
 /// in continuous pixels from 0. Ids are those of the annotation file; such as are whole numbers are
-/// written as numbers, others as strings.
+/// written as numbers, others, and those in string_ids, as strings.
 ///
 /// detections    boxes in pixels of the photos, labels 1, 2, ... of category_ids
 /// category_ids  "": the annotation file lacks the class; its detections are left out
@@ -54,6 +55,7 @@ std::vector<std::string> voc_result_ids(const std::vector<std::string>& names);
 std::int64_t write_coco_results(const std::filesystem::path& file,
                                 const std::vector<Detections>& detections,
                                 const std::vector<std::string>& photo_ids,
-                                const std::vector<std::string>& category_ids);
+                                const std::vector<std::string>& category_ids,
+                                const StringIds& string_ids = {});
 
 }  // namespace boxgrad::detection

@@ -168,6 +168,16 @@ TEST_CASE("a list that was named must be there", "[cli][photo_splits][errors]") 
              Catch::Contains("train: 6 images") && Catch::Contains("val: 2 images"));
 }
 
+TEST_CASE("a folder that no config.json can name is refused at once", "[cli][errors]") {
+  const CliFolder folder("latin1");
+  const fs::path photos = folder.path() / "caf\xe9", run = folder.path() / "run";
+  write_photos(photos, 4, false);
+  fails({"train", "--config", write_small_config(folder.path(), "ssd-small").string(), "--data",
+         photos.string(), "--out", run.string()},
+        "--data: the run's config.json has to name the folder, in UTF-8");
+  CHECK_FALSE(fs::exists(run));
+}
+
 TEST_CASE("eval says which photos a run learned from", "[cli][cli_run]") {
   const CliFolder folder("learned");
   const fs::path photos = folder.path() / "photos", run = folder.path() / "run";

@@ -243,6 +243,8 @@ TEST_CASE("evaluate_coco: equals its definition on random cases", "[coco][evalua
       REQUIRE(value(own.ar10) == Approx(naive(0, 10, 0, 10, true)).margin(1e-9));
       REQUIRE(value(own.ar100) == Approx(naive(0, 100, 0, 10, true)).margin(1e-9));
       REQUIRE(value(own.ar_small) == Approx(naive(1, 100, 0, 10, true)).margin(1e-9));
+      REQUIRE(value(own.ar_medium) == Approx(naive(2, 100, 0, 10, true)).margin(1e-9));
+      REQUIRE(value(own.ar_large) == Approx(naive(3, 100, 0, 10, true)).margin(1e-9));
     }
   }
 }

@@ -224,6 +224,15 @@ TEST_CASE("examine keeps going where one split is broken", "[doctor][errors]") {
   REQUIRE(checkup.faults.count(FaultKind::unreadable_split) == 1);
   CHECK_THAT(checkup.faults.of(FaultKind::unreadable_split)[0].value,
              Catch::Contains("_annotations.coco.json: byte"));
+  // A link that leads nowhere is one more kind of broken.
+  fs::remove(folder.root / "valid/_annotations.coco.json");
+  fs::create_symlink("nowhere", folder.root / "valid/_annotations.coco.json");
+  const Checkup dangling = examine(folder.root);
+  CHECK(dangling.images == 1);
+  REQUIRE(dangling.faults.count(FaultKind::unreadable_split) == 1);
+  CHECK(dangling.faults.of(FaultKind::unreadable_split)[0].object == "val");
+  CHECK_THAT(dangling.faults.of(FaultKind::unreadable_split)[0].value,
+             Catch::Contains("valid/_annotations.coco.json"));
   folder.text("train/_annotations.coco.json", "[");
   CHECK_THROWS_WITH(examine(folder.root), Catch::Contains("_annotations.coco.json: byte"));
   CHECK_THROWS_WITH(examine(folder.root / "nothing"), Catch::Contains("there is no"));

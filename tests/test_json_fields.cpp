@@ -104,7 +104,22 @@ TEST_CASE("a wrong field is named with its file, what was expected and what is t
 
 TEST_CASE("a text that JSON cannot hold is refused", "[json_fields][errors]") {
   Settings s{.name = "\xff\xfe"};
-  CHECK_THROWS_WITH(written(s), Catch::Contains("is not UTF-8"));
+  CHECK_THROWS_WITH(written(s),
+                    "write_json: a text of \"name\" is not UTF-8, and JSON has no others: "
+                    "\"\xff\xfe\"");
+  s = {.words = {"one", "tw\xf6"}};
+  CHECK_THROWS_WITH(written(s),
+                    Catch::Contains("\"words\" is not UTF-8") && Catch::Contains(": \"tw\xf6\""));
+  s = {.ranks = {{"fc\x80", 3}}};
+  CHECK_THROWS_WITH(written(s), Catch::Contains("\"ranks\" is not UTF-8"));
+  // The place, as where one is read.
+  CHECK_THROWS_WITH(write_json([](JsonFields& io) {
+                      io.object("photos", [](JsonFields& inner) {
+                        std::string folder = "caf\xe9 2";
+                        inner.text("folder", folder);
+                      });
+                    }),
+                    Catch::Contains("\"photos.folder\" is not UTF-8"));
 }
 
 TEST_CASE("a partial file leaves the rest as it is, and has no unknown keys", "[json_fields]") {

@@ -222,6 +222,13 @@ std::vector<Case> voc_lists() {
       {"no last line end", "a\nb", "", 2},
       {"empty lines, CRLF, a mark", "\xEF\xBB\xBF\r\na\r\n\r\nb\r\n\r\n", "", 2},
       {"with flags", "a 1\nb -1\n", "", 2},
+      {"with other flags", " a\t0 \r\nb.png   -1\r\n", "", 2},
+      {"a blank in a name", "a b\nb\n", "without annotation, skipped: train.txt:1: \"a b\""},
+      {"a number that is no flag", "a 2\nb\n", "without annotation, skipped: train.txt:1: \"a 2\""},
+      {"two flags", "a 1 1\nb\n", "without annotation, skipped: train.txt:1: \"a 1\""},
+      {"a flag alone", "1\n-1\na\n", "train.txt:1: \"1\"; train.txt:2: \"-1\""},
+      {"a parent and a flag", "../a 1\na\n", plain + "\"../a\""},
+      {"a parent with an extension", "../a.png\na\n", plain + "\"../a.png\""},
       {"with extensions", "a.png\nb.xml\n", "", 2},
       {"empty", "", "no image is left", -1},
       {"twice", "a\na\n", "listed twice, taken once: train.txt:2: \"a\""},
@@ -332,6 +339,14 @@ std::vector<Case> coco_files() {
       {"a parent on the way", coco(kCocoBox, image("images/../../outside.png")), "no image is left",
        -1},
       {"a NUL", coco(kCocoBox, image("a.png\\u0000.txt")), "no image is left", -1},
+      {"a folder that is not there", coco(kCocoBox, image("vid/a.png")), "no image is left", -1},
+      {"Windows' folder", coco(kCocoBox, image("images\\\\a.png")), ""},
+      {"Windows' path", coco(kCocoBox, image("D:\\\\data\\\\a.png")), ""},
+      {"a picture twice",
+       coco(kCocoBox + R"(, {"id": 6, "image_id": 8, "category_id": 18, "bbox": [2, 1, 6, 8]})",
+            image("a.png") + R"(, {"id": 8, "file_name": "./a.png", "width": 20, "height": 10})"),
+       "second annotation(s) of a picture, skipped: x.json: image 8: ./a.png, the picture of image "
+       "7"},
       {"another machine's path", coco(kCocoBox, image("/home/me/data/a.png")), ""},
   };
 }

@@ -107,6 +107,15 @@ TEST_CASE("write_coco_results: the annotation file's ids", "[results]") {
   const auto json = nlohmann::json::parse(text_of(file));
   REQUIRE(json.size() == 1);
   CHECK(json[0]["image_id"] == "007");
+  // Strings stay strings, though they look like numbers.
+  CHECK(write_coco_results(file, three_photos(), {"7", "8", "9"}, {"18", "90"},
+                           {.photos = {"7"}, .classes = {"90"}}) == 0);
+  const auto own = nlohmann::json::parse(text_of(file));
+  REQUIRE(own.size() == 4);
+  CHECK(own[0]["image_id"] == "7");
+  CHECK(own[0]["category_id"] == 18);
+  CHECK(own[1]["category_id"] == "90");
+  CHECK(own[2]["image_id"] == 9);
   CHECK(write_coco_results(file, {{}}, {"1"}, {"2"}) == 0);
   CHECK(nlohmann::json::parse(text_of(file)).empty());
 }

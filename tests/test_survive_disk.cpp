@@ -97,23 +97,23 @@ TEST_CASE("a full disk is an error, and the checkpoint before stays", "[survive]
   save_checkpoint(folder.path, make(10));
   const auto tensors = fs::file_size(folder.path / "checkpoint-10.safetensors"),
              manifest = fs::file_size(folder.path / "checkpoint-10.json");
-  std::set<std::string> messages;
   for (rlim_t limit = 0; limit < std::max(tensors, manifest); limit += 37) {
     INFO("limit " << limit);
     const std::string message = error_of([&] {
       limit_files(limit);
       save_checkpoint(folder.path, make(20));
     });
-    CHECK_THAT(message, Catch::Contains("cannot write ") && Catch::Contains("/checkpoint-20.") &&
+    // The tensors come first; of the manifest only what is larger than they are can be refused.
+    CHECK_THAT(message, Catch::Contains("cannot write ") &&
+                            Catch::Contains(limit < tensors ? "/checkpoint-20.safetensors"
+                                                            : "/checkpoint-20.json") &&
                             Catch::EndsWith(": File too large"));
-    messages.insert(message);
     // No manifest without all of its tensors, nothing half-written under a name or another.
     for (const std::string& name : names(folder.path))
       CHECK((kFirst.contains(name) || name == "checkpoint-20.safetensors"));
     CHECK(load_checkpoint(folder.path)->iteration == 10);
     fs::remove(folder.path / "checkpoint-20.safetensors");
   }
-  CHECK(messages.size() >= 1);
 }
 
 TEST_CASE("a folder that may not be written to is an error, and stays as it is",

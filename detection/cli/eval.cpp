@@ -76,8 +76,8 @@ void write_results(const EvalSettings& settings, const PhotoDataset& photos, con
   for (const PhotoEntry& entry : photos.entries()) ids.push_back(entry.id);
   const Path folder = settings.out / "results";
   write_voc_results(folder, settings.split, answers.detections, voc_result_ids(ids), names);
-  const std::int64_t left_out =
-      write_coco_results(folder / "coco_results.json", answers.detections, ids, photos.class_ids());
+  const std::int64_t left_out = write_coco_results(folder / "coco_results.json", answers.detections,
+                                                   ids, photos.class_ids(), photos.string_ids());
   std::cout << "results: " << folder.string() << "\n";
   if (left_out > 0)
     std::cout << left_out << " answers of classes that the annotations lack are not in "

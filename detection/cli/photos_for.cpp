@@ -64,6 +64,15 @@ void check_split_exists(const char* option, const std::string& folder, const std
         names_text(own));
 }
 
+std::string kept_path(const std::string& folder) {
+  std::string path = std::filesystem::absolute(folder).lexically_normal().string();
+  check(is_utf8(path),
+        "--data: the run's config.json has to name the folder, in UTF-8; rename it or pass a link "
+        "to it, got ",
+        printable_whole(path));
+  return path;
+}
+
 std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& asked) {
   std::set<std::filesystem::path> files;
   for (const PhotoEntry& entry : learned.entries()) files.insert(entry.image);

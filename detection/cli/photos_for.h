@@ -29,6 +29,11 @@ std::string why_empty(const PhotoDataset& photos, const std::string& folder,
 /// std::invalid_argument with the names that there are. `option` stands in front.
 void check_split_exists(const char* option, const std::string& folder, const std::string& split);
 
+/// A folder of photos as a run's config.json keeps it, by its full path: from wherever the run is
+/// resumed, it is the same. Throws std::invalid_argument, "--data" in front, unless that is UTF-8,
+/// as JSON holds no other texts.
+std::string kept_path(const std::string& folder);
+
 /// How many of `asked` are photos of `learned`, too: AP on those says nothing of new ones.
 std::int64_t photos_in_both(const PhotoDataset& learned, const PhotoDataset& asked);
 

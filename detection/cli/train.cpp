@@ -76,6 +76,7 @@ RunConfig new_config(const Program& program, const TrainSettings& settings) {
   PhotoRecipe& recipe = config.recipe;
   if (!settings.data.empty()) config.data = settings.data;
   check(!config.data.empty(), "--data: name the folder of photos");
+  kept_path(config.data);  // an error now, not when it is written down
   if (program.given("--train")) config.train_split = settings.train_split;
   if (program.given("--val")) config.val_split = settings.val_split;
   if (!settings.pretrained.empty()) recipe.pretrained = settings.pretrained;
@@ -302,8 +303,7 @@ void train_run(const Program& program, const TrainSettings& settings) {
     const std::string taken = start(*detector, recipe, spec, photos.learned.set());
     std::cout << "starts from " << (taken.empty() ? "random weights" : taken) << "\n";
     std::filesystem::create_directories(run.out);
-    // From wherever the run is resumed, it is the same folder.
-    config.data = std::filesystem::absolute(config.data).lexically_normal().string();
+    config.data = kept_path(config.data);
     save_run_config(run.out / kConfigFile, config);
   }
   introduce(*detector, spec, photos, recipe.batch_size());

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "core/check.h"
@@ -17,10 +18,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kMaxDepth = 2;
-constexpr std::size_t kMaxFolders = 5000;
+constexpr std::size_t kMaxFolders = 5000, kMostGlanced = 1000;
 
 /// The .json files, sorted; of those called instances_*, if there are any, only these.
-std::vector<fs::path> annotation_files(const fs::path& root) {
+std::vector<fs::path> json_files(const fs::path& root) {
   std::vector<std::pair<int, fs::path>> queue{{0, root}};
   std::vector<fs::path> found, instances;
   for (std::size_t i = 0; i < queue.size(); ++i) {
@@ -42,6 +43,17 @@ std::vector<fs::path> annotation_files(const fs::path& root) {
   if (!instances.empty()) found = instances;
   std::ranges::sort(found);
   return found;
+}
+
+/// Without those of other programs, such as a run that was trained here: where one file is left, it
+/// is the annotations.
+std::vector<fs::path> annotation_files(const fs::path& root) {
+  const std::vector<fs::path> found = json_files(root);
+  if (found.size() < 2 || found.size() > kMostGlanced) return found;
+  std::vector<fs::path> own;
+  for (const fs::path& file : found)
+    if (may_be_coco(file)) own.push_back(file);
+  return own.empty() ? found : own;
 }
 
 /// The words of a name in small letters: digits, punctuation and a capital behind a small letter
@@ -126,15 +138,17 @@ std::vector<fs::path> image_folders(const fs::path& file, const fs::path& root) 
   return result;
 }
 
-/// A name from a file as a path that stays below any folder it is put behind.
-fs::path safe(const std::string& name) {
+/// A name from a file as a path that stays below any folder it is put behind: of one that leads
+/// away the last part, of any other all of it, as "vidA/0.png" is not "vidB/0.png".
+fs::path safe(std::string name) {
   if (name.find('\0') != std::string::npos) return {};
+  std::ranges::replace(name, '\\', '/');  // as Windows writes it
   const fs::path path(name);
+  const bool has_drive = name.size() > 1 && name[1] == ':';
   const bool leads_away =
-      path.is_absolute() || std::ranges::any_of(path, [](const fs::path& p) { return p == ".."; });
-  return leads_away || name.find('\\') != std::string::npos
-             ? fs::path(name.substr(name.find_last_of("/\\") + 1))
-             : path;
+      path.is_absolute() || has_drive ||
+      std::ranges::any_of(path, [](const fs::path& part) { return part == ".."; });
+  return leads_away ? path.filename() : path;
 }
 
 /// Finds pictures, and remembers where the last one was: usually all lie together.
@@ -144,14 +158,13 @@ class ImageFinder {
   fs::path operator()(const std::string& name) {
     const fs::path relative = safe(name);
     if (relative.empty()) return {};
-    for (const fs::path& tail : {relative, relative.filename()})
-      for (auto folder = folders_.begin(); folder != folders_.end(); ++folder) {
-        std::error_code ignored;
-        if (!fs::is_regular_file(*folder / tail, ignored)) continue;
-        const fs::path found = *folder / tail;
-        std::rotate(folders_.begin(), folder, folder + 1);
-        return found;
-      }
+    for (auto folder = folders_.begin(); folder != folders_.end(); ++folder) {
+      const fs::path found = (*folder / relative).lexically_normal();  // one name for "./a.png"
+      std::error_code ignored;
+      if (!fs::is_regular_file(found, ignored)) continue;
+      std::rotate(folders_.begin(), folder, folder + 1);
+      return found;
+    }
     return {};
   }
 
@@ -184,15 +197,14 @@ std::vector<std::string> coco_splits(const fs::path& folder) {
   return splits;
 }
 
-bool has_coco_files(const fs::path& folder) { return !annotation_files(folder).empty(); }
+bool has_coco_files(const fs::path& folder) { return !json_files(folder).empty(); }
 
 CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     : PhotoDataset("CocoDataset", options) {
   check(fs::exists(folder), "CocoDataset: there is no ", folder);
   const fs::path full = full_path(folder);
   const bool is_file = !fs::is_directory(full);
-  const auto [path, cut] = file_of(annotations_of(full), folder,
-                                   is_file && split_of(full) != "" ? std::string() : options.split);
+  const auto [path, cut] = file_of(annotations_of(full), folder, options.split);
   const CocoFile file = read_coco_json(path);
   for (DataIssue issue : file.issues) {
     issue.file = path;
@@ -214,6 +226,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
   for (const std::string& name : class_names_) {
     const auto own = std::ranges::find(file.categories, name, &CocoFile::Category::name);
     class_ids_.push_back(own == file.categories.end() ? "" : own->id);
+    if (own != file.categories.end() && own->id_is_string) string_ids_.classes.insert(own->id);
   }
 
   // Annotations by image.
@@ -231,6 +244,29 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
                    concat("image id ", printable(annotation.image)), path});
   }
 
+  // The picture of each record; nothing where the record is left out. Of all of them, whatever the
+  // split is: a picture with two records is on one side of a cut.
+  ImageFinder find_image(image_folders(path, is_file ? fs::path() : full));
+  std::vector<std::optional<fs::path>> pictures;
+  std::set<std::string> seen;
+  std::map<std::string, std::string> owner;  // of a picture: the record's id
+  for (const CocoFile::Image& image : file.images) {
+    pictures.emplace_back();
+    if (!seen.insert(image.id).second) continue;  // reported above
+    const fs::path found = find_image(image.file_name);
+    if (!found.empty()) {
+      const auto [first, is_new] = owner.emplace(found.string(), image.id);
+      if (!is_new) {
+        report_.add({DataProblem::second_annotation, concat(json, ": image ", printable(image.id)),
+                     concat(printable(image.file_name), ", the picture of image ",
+                            printable(first->second)),
+                     path, found});
+        continue;
+      }
+    }
+    pictures.back() = found;
+  }
+
   std::vector<std::int64_t> taken;
   if (cut) {
     // Names stay when a tool numbers its images anew. Without their endings: the same photos
@@ -243,15 +279,14 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
     for (std::size_t i = 0; i < file.images.size(); ++i)
       taken.push_back(static_cast<std::int64_t>(i));
   }
-  ImageFinder find_image(image_folders(path, is_file ? fs::path() : full));
-  std::set<std::string> seen;
   Progress progress("opening photos", static_cast<std::int64_t>(taken.size()));
   std::int64_t opened = 0;
   for (const std::int64_t i : taken) {
     progress.update(++opened);
     const CocoFile::Image& image = file.images[static_cast<std::size_t>(i)];
-    if (!seen.insert(image.id).second) continue;
-    PhotoEntry entry{.image = find_image(image.file_name), .annotation = path, .id = image.id};
+    const std::optional<fs::path>& picture = pictures[static_cast<std::size_t>(i)];
+    if (!picture) continue;
+    PhotoEntry entry{.image = *picture, .annotation = path, .id = image.id};
     if (entry.image.empty()) {
       report_.add({DataProblem::missing_image, json, printable(image.file_name), path});
       continue;
@@ -286,6 +321,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
         entry.objects.push_back(*box);
       }
     }
+    if (image.id_is_string) string_ids_.photos.insert(image.id);
     entries_.push_back(std::move(entry));
   }
   check_any(folder, options.split);

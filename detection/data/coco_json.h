@@ -11,11 +11,12 @@
 namespace boxgrad::detection {
 
 /// What of a COCO annotation file is about boxes. Ids are kept as texts: files have numbers, with
-/// gaps, or strings.
+/// gaps, or strings; "7" finds 7, but is written as it was.
 struct CocoFile {
   struct Image {
     std::string id, file_name;
     double width = 0, height = 0;  ///< 0 where the file does not say
+    bool id_is_string = false;
   };
   struct Annotation {
     std::string id, image, category;
@@ -25,6 +26,7 @@ struct CocoFile {
   };
   struct Category {
     std::string id, name;
+    bool id_is_string = false;
   };
   std::vector<Image> images;
   std::vector<Annotation> annotations;
@@ -45,5 +47,10 @@ struct CocoFile {
 ///
 /// Lin et al., "Microsoft COCO: common objects in context", ECCV 2014.
 CocoFile read_coco_json(const std::filesystem::path& path);
+
+/// False of a file that is sound JSON without a list called "images" or "annotations": a run's
+/// settings or figures, another program's. Reads as far as the first of them, and nothing of a file
+/// above 16 MB or one that cannot be read: read_coco_json() says what is wrong with it.
+bool may_be_coco(const std::filesystem::path& path);
 
 }  // namespace boxgrad::detection

@@ -24,6 +24,8 @@ const char* description(DataProblem problem) {
       return "name(s) that are no plain file name, skipped";
     case DataProblem::duplicate:
       return "name(s) listed twice, taken once";
+    case DataProblem::second_annotation:
+      return "second annotation(s) of a picture, skipped";
     case DataProblem::size_differs:
       return "<size>(s) unlike the picture's, picture believed";
     case DataProblem::bad_object:

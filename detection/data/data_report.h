@@ -15,9 +15,10 @@ enum class DataProblem {
   bad_annotation,      ///< not XML, no <annotation>, too large: the image is skipped
   missing_annotation,  ///< an image, or a name in a list, without one: skipped
   missing_image,       ///< an annotation without image: skipped
-  bad_image,           ///< no picture that we read, or damaged: skipped
+  bad_image,           ///< no picture that we read, damaged in its structure, or cut: skipped
   bad_name,            ///< in a list: not a plain file name; skipped
   duplicate,           ///< named twice in a list; taken once
+  second_annotation,   ///< of a picture that another file or record annotates: skipped
   size_differs,        ///< <size> is not the picture's; the picture is believed
   bad_object,          ///< no name, no box or no numbers: skipped
   no_area,             ///< no width or no height in the file's own numbers: skipped

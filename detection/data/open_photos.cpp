@@ -9,19 +9,16 @@
 
 namespace boxgrad::detection {
 
-namespace {
-
-/// Whether `folder` is annotated like VOC; throws when it is like neither.
 bool is_like_voc(const std::filesystem::path& folder) {
   check(std::filesystem::exists(folder), "open_photos: there is no ", folder);
-  const bool is_folder = std::filesystem::is_directory(folder);
-  if (is_folder && has_voc_files(folder)) return true;
-  check(!is_folder || has_coco_files(folder), "open_photos: ", folder,
+  if (!std::filesystem::is_directory(folder)) return false;
+  const bool xml = has_voc_files(folder);
+  // Editors leave .xml files of their own, programs .json: what it says decides where both are.
+  if (xml && (has_voc_annotations(folder) || !has_coco_files(folder))) return true;
+  check(xml || has_coco_files(folder), "open_photos: ", folder,
         " must hold annotations like PASCAL VOC's (.xml) or COCO's (.json)");
   return false;
 }
-
-}  // namespace
 
 std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
                                           const PhotoOptions& options) {

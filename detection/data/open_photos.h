@@ -9,8 +9,12 @@
 
 namespace boxgrad::detection {
 
-/// The photos in `folder`, whichever way they are annotated: like PASCAL VOC (voc.h) where there
-/// are .xml files, else like COCO (coco.h); `folder` may also be a COCO file itself.
+/// Whether `folder` is annotated like PASCAL VOC: it has .xml files, and an <annotation> among them
+/// or no .json. Throws std::invalid_argument when it is not there or has neither.
+bool is_like_voc(const std::filesystem::path& folder);
+
+/// The photos in `folder`, whichever way they are annotated: like PASCAL VOC (voc.h) where
+/// is_like_voc(), else like COCO (coco.h); `folder` may also be a COCO file itself.
 /// Throws what their constructors throw, and std::invalid_argument when there is neither.
 std::unique_ptr<PhotoDataset> open_photos(const std::filesystem::path& folder,
                                           const PhotoOptions& options = {});

@@ -112,7 +112,9 @@ Sample PhotoDataset::get(std::int64_t index) const {
         index);
   const PhotoEntry& entry = entries_[static_cast<std::size_t>(index)];
   Sample sample;
-  sample.image = Image::read(entry.image);
+  const auto error = input_error([&] { sample.image = Image::read(entry.image); });
+  check(!error, format_, ": ", error.value_or(""),
+        "; boxgrad doctor decodes all pictures of a folder and names those that are damaged");
   check(sample.image.width() == entry.width && sample.image.height() == entry.height, format_, ": ",
         entry.image, " was ", entry.width, " x ", entry.height,
         " when the folder was read, now it is ", sample.image.width(), " x ",

@@ -28,6 +28,12 @@ struct PhotoEntry {
   std::vector<Object> objects = {};
 };
 
+/// Those ids of photos and classes that are JSON strings in the annotations, whatever they look
+/// like: "7" is not 7 for whoever compares results with the file.
+struct StringIds {
+  std::set<std::string> photos, classes;
+};
+
 /// How "train" and "val" are cut where a folder has no lists of its own.
 enum class PhotoCut {
   by_name,   ///< a hash of its name puts a photo on its side: others may come and go
@@ -57,7 +63,8 @@ struct PhotoOptions {
 class PhotoDataset : public Dataset {
  public:
   std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }
-  /// Decodes the picture; its name is the file's. Throws when it is damaged or has changed.
+  /// Decodes the picture; its name is the file's. Throws std::invalid_argument, with the file, when
+  /// it cannot be decoded (measure() does not see everything) or has changed.
   Sample get(std::int64_t index) const override;
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::string key(std::int64_t index) const override;
@@ -66,6 +73,8 @@ class PhotoDataset : public Dataset {
   /// What the annotations call the classes, as text: COCO's "id" of a category, "" of a class that
   /// the file lacks; VOC has the names alone.
   virtual std::vector<std::string> class_ids() const { return class_names_; }
+  /// Of entries()' ids and class_ids(); none in VOC, which has no JSON.
+  const StringIds& string_ids() const { return string_ids_; }
   /// What the objects on these photos are called, those of classes that were not asked for included.
   const std::set<std::string>& annotated_names() const { return annotated_names_; }
   const DataReport& report() const { return report_; }
@@ -82,7 +91,8 @@ class PhotoDataset : public Dataset {
   /// Reads the header of entry.image, and the whole of a picture that the header makes doubtful,
   /// one that lacks its end or may be larger than Image::read takes; decoding all of them would
   /// take minutes. Sets the entry's size, and reports when the annotation says another, whose
-  /// name is `where`. False, with a report, when it is no picture that get() could read.
+  /// name is `where`. False, with a report, when that much says that get() could not read it;
+  /// damage that only decoding shows (a bad zlib stream, JPEG codes that no table has) is get()'s.
   bool measure(PhotoEntry& entry, const std::string& where, double width, double height);
   /// Reports names of classes that differ in case alone.
   void report_similar_names(const std::set<std::string>& names);
@@ -96,6 +106,7 @@ class PhotoDataset : public Dataset {
   std::vector<std::string> class_names_;
   std::vector<PhotoEntry> entries_;
   std::set<std::string> annotated_names_;
+  StringIds string_ids_;
   DataReport report_;
 };
 

@@ -79,6 +79,7 @@ VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& opti
 
   const std::vector<std::string> stems = voc_split(folder, options, report_);
   if (!options.classes.empty()) all = parse(folder, stems);
+  std::map<std::string, std::string> owner;  // of a picture: the annotation's file
   Progress progress("opening photos", static_cast<std::int64_t>(stems.size()));
   std::int64_t opened = 0;
   for (const std::string& stem : stems) {
@@ -98,6 +99,17 @@ VocDataset::VocDataset(const std::filesystem::path& path, const VocOptions& opti
       continue;
     }
     entry.image = folder.images / *image;
+    // The annotation called like a picture is that picture's, in whatever list it stands.
+    const auto own = folder.xml_files.find(entry.image.stem().string());
+    const std::string first = own != folder.xml_files.end()
+                                  ? own->second.front()
+                                  : owner.emplace(*image, xml).first->second;
+    if (first != xml) {
+      report_.add({DataProblem::second_annotation, xml,
+                   concat(printable(*image), ", the picture of ", printable(first)),
+                   entry.annotation, entry.image});
+      continue;
+    }
     if (!measure(entry, xml, parsed.annotation.width, parsed.annotation.height)) continue;
     for (DataIssue issue : parsed.annotation.issues) {
       issue.file = entry.annotation;

@@ -1,8 +1,10 @@
 #include "detection/data/voc_folder.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -111,6 +113,26 @@ std::vector<fs::path> candidates(const std::vector<std::pair<int, fs::path>>& fo
   return chosen;
 }
 
+/// In UTF-8, or in UTF-16, whose letters have a zero beside them.
+bool begins_annotation(const fs::path& xml) {
+  constexpr std::uint64_t kLookedAt = 4096;
+  std::string text;
+  const auto error = input_error([&] {
+    const InputFile file(xml);
+    std::vector<std::uint8_t> bytes(std::min(file.size(), kLookedAt));
+    file.read_at(0, bytes);
+    for (const std::uint8_t byte : bytes)
+      if (byte != 0) text += static_cast<char>(byte);
+  });
+  const std::string_view tag = "<annotation", behind = " \t\r\n/>";
+  for (std::size_t at = text.find(tag); !error && at != std::string::npos;
+       at = text.find(tag, at + 1))
+    if (const std::size_t end = at + tag.size();
+        end < text.size() && behind.find(text[end]) != std::string_view::npos)
+      return true;
+  return false;
+}
+
 }  // namespace
 
 bool is_picture_name(const fs::path& path) {
@@ -119,6 +141,15 @@ bool is_picture_name(const fs::path& path) {
 
 bool has_voc_files(const fs::path& folder) {
   return is_folder(folder) && !annotation_folders(fs::canonical(folder)).empty();
+}
+
+bool has_voc_annotations(const fs::path& folder) {
+  if (!is_folder(folder)) return false;
+  for (const auto& [depth, path] : annotation_folders(fs::canonical(folder)))
+    for (const auto& [stem, files] : files_by_stem(path, {".xml"}))
+      for (const std::string& file : files)
+        if (begins_annotation(path / file)) return true;
+  return false;
 }
 
 std::vector<std::string> voc_splits(const fs::path& root) {
@@ -183,6 +214,35 @@ VocFolder find_voc_folder(const fs::path& root, const std::string& split) {
 
 namespace {
 
+std::string without_blanks_around(const std::string& text) {
+  constexpr const char* kBlanks = " \t\r\n\v\f";
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
+}
+
+/// What stands in front of the number that VOC's lists have behind a name, of a class (-1, 0, 1) or
+/// of an object in a layout: "dog1" of "dog1 -1"; "" where there is none.
+std::string before_flag(const std::string& entry) {
+  const std::size_t blank = entry.find_last_of(" \t");
+  if (blank == std::string::npos) return "";
+  const std::string number = entry.substr(entry[blank + 1] == '-' ? blank + 2 : blank + 1);
+  const bool digits = !number.empty() && std::ranges::all_of(number, [](unsigned char c) {
+    return std::isdigit(c) != 0;
+  });
+  return digits ? without_blanks_around(entry.substr(0, blank)) : "";
+}
+
+/// The stem that an entry of a list means; some give the picture's file name. "" for none.
+std::string stem_of(const VocFolder& folder, const std::string& name) {
+  if (folder.xml_files.count(name)) return name;
+  const fs::path as_file(name);
+  const bool has_ending =
+      kImageExtensions.count(extension(as_file)) > 0 || extension(as_file) == ".xml";
+  const std::string stem = as_file.stem().string();
+  return has_ending && folder.xml_files.count(stem) ? stem : "";
+}
+
 std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path,
                                    DataReport& report) {
   std::istringstream text(read_text_file(path, kMaxListBytes));
@@ -191,27 +251,25 @@ std::vector<std::string> read_list(const VocFolder& folder, const fs::path& path
   std::string line;
   for (int number = 1; std::getline(text, line); ++number) {
     if (number == 1 && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
-    std::string name;  // VOC's lists for one class have " 1" or "-1" after it
-    if (!(std::istringstream(line) >> name)) continue;
+    const std::string entry = without_blanks_around(line);
+    if (entry.empty()) continue;
+    // Names may hold blanks: "my cat" is not "my".
+    const std::string flagged = stem_of(folder, entry).empty() ? before_flag(entry) : "";
+    const std::string name = flagged.empty() ? entry : flagged;
     const std::string where = concat(path.filename().string(), ":", number);
     if (name.find('/') != std::string::npos || name.find('\\') != std::string::npos ||
         name.find('\0') != std::string::npos || name == "." || name == "..") {
       report.add({DataProblem::bad_name, where, concat("\"", printable(name), "\""), path});
       continue;
     }
-    if (!folder.xml_files.count(name)) {
-      // Some lists give the picture's file name.
-      const fs::path as_file(name);
-      if (kImageExtensions.count(extension(as_file)) || extension(as_file) == ".xml")
-        name = as_file.stem().string();
-    }
-    if (!folder.xml_files.count(name))
+    const std::string stem = stem_of(folder, name);
+    if (stem.empty())
       report.add(
           {DataProblem::missing_annotation, where, concat("\"", printable(name), "\""), path});
-    else if (!seen.insert(name).second)
-      report.add({DataProblem::duplicate, where, concat("\"", printable(name), "\""), path});
+    else if (!seen.insert(stem).second)
+      report.add({DataProblem::duplicate, where, concat("\"", printable(stem), "\""), path});
     else
-      stems.push_back(name);
+      stems.push_back(stem);
   }
   return stems;
 }

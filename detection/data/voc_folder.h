@@ -25,6 +25,9 @@ bool is_picture_name(const std::filesystem::path& path);
 /// Whether there are .xml files where find_voc_folder() looks for them.
 bool has_voc_files(const std::filesystem::path& folder);
 
+/// Whether one of them is an <annotation>, as its first bytes say.
+bool has_voc_annotations(const std::filesystem::path& folder);
+
 /// The splits that a folder has of its own: its lists, or its folders called train, val (valid) and
 /// test. Empty when it has neither. Lists with "_" in their names ("cat_train") are left out where
 /// there are others.
@@ -39,6 +42,8 @@ bool has_voc_list(const std::filesystem::path& root, const std::string& name);
 VocFolder find_voc_folder(const std::filesystem::path& root, const std::string& split);
 
 /// The stems that belong to options.split: of a list in `folder.lists`, or of a seeded cut of all.
+/// A line of a list is a stem or a file's name, which may hold blanks, and in VOC's lists for one
+/// class a flag behind it.
 std::vector<std::string> voc_split(const VocFolder& folder, const PhotoOptions& options,
                                    DataReport& report);
 

@@ -21,28 +21,6 @@ int line_of(std::string_view text, std::ptrdiff_t offset) {
   return 1 + static_cast<int>(std::count(text.begin(), text.begin() + end, '\n'));
 }
 
-// Whether the bytes are UTF-8 (RFC 3629): no byte out of place, nothing longer than need be, no
-// half of a UTF-16 pair.
-bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i++]);
-    const int more = lead < 0x80                   ? 0
-                     : lead >= 0xC2 && lead < 0xE0 ? 1
-                     : lead >= 0xE0 && lead < 0xF0 ? 2
-                     : lead >= 0xF0 && lead < 0xF5 ? 3
-                                                   : -1;
-    if (more < 0) return false;
-    char32_t code = lead & (0x3F >> more);
-    for (int k = 0; k < more; ++k, ++i) {
-      if (i == text.size() || (text[i] & 0xC0) != 0x80) return false;
-      code = code << 6 | (text[i] & 0x3F);
-    }
-    const bool too_long = (more == 2 && code < 0x800) || (more == 3 && code < 0x10000);
-    if (too_long || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
-  }
-  return true;
-}
-
 // Old tools write Latin-1 without saying so. The parser takes such bytes as they are, but a name
 // that is not UTF-8 could go into no JSON file, and would be found out when the training is over.
 std::string to_utf8(std::string text) {

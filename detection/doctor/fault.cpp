@@ -35,6 +35,10 @@ constexpr std::array<FaultText, static_cast<std::size_t>(FaultKind::count_)> kTe
      "the name is passed over", "leave only the name, without folder"},
     {"listed_twice", "name or id given twice", "a name or id is there once", "it is taken once",
      "remove the second; two pictures with one id: give one of them another"},
+    {"second_annotation", "second annotation of a picture",
+     "all boxes of a picture are in one annotation, or in one record's",
+     "the first is taken, and the second left out with its boxes",
+     "move its boxes to the first, and delete it"},
     {"size_differs", "size that is not the picture's",
      "the annotation's width and height are the picture's",
      "the picture is believed, upright as its EXIF tag says",
@@ -101,6 +105,8 @@ FaultKind kind_of(const DataIssue& issue) {
       return FaultKind::bad_name;
     case DataProblem::duplicate:
       return FaultKind::listed_twice;
+    case DataProblem::second_annotation:
+      return FaultKind::second_annotation;
     case DataProblem::size_differs:
       return FaultKind::size_differs;
     case DataProblem::bad_object:

@@ -23,6 +23,7 @@ enum class FaultKind {
   in_no_split,
   bad_name,
   listed_twice,
+  second_annotation,
   size_differs,
   bad_object,
   no_area,

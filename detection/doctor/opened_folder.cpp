@@ -74,40 +74,37 @@ void take_list(OpenedFolder& opened, const VocFolder& files, const std::string& 
 OpenedFolder open_all_splits(const fs::path& folder, std::int64_t kept_faults, FaultLog& faults) {
   OpenedFolder opened;
   const std::vector<std::string> splits = photo_splits(folder);
-  const bool voc = fs::is_directory(folder) && has_voc_files(folder);
+  const bool voc = is_like_voc(folder);
   opened.format = voc ? "PASCAL VOC" : "COCO";
   // A VOC folder with lists is one set of annotations, of which each list names some.
   bool lists = false;
   VocFolder files;
   if (voc && !splits.empty()) {
-    try {
-      files = find_voc_folder(folder, splits.front());
-      lists = !files.split_is_folder;
-    } catch (const std::invalid_argument&) {  // said again when the split is opened
-    }
+    const auto error = input_error([&] { files = find_voc_folder(folder, splits.front()); });
+    lists = !error && !files.split_is_folder;  // an error is said again when the split is opened
   }
   const bool whole = lists || splits.empty();
   std::string first_error;
+  const auto is_read = [&](const std::string& split, const auto& read) {
+    const auto error = input_error(read);
+    if (!error) return true;
+    if (first_error.empty()) first_error = *error;
+    faults.add(
+        {.kind = FaultKind::unreadable_split, .file = folder, .object = split, .value = *error});
+    return false;
+  };
   for (const std::string& split : whole ? std::vector<std::string>{""} : without_repeats(splits)) {
     const std::size_t before = opened.photos.size();
-    try {
-      open_part(opened, folder, split, kept_faults, faults);
-    } catch (const std::invalid_argument& error) {
-      if (first_error.empty()) first_error = error.what();
-      faults.add({.kind = FaultKind::unreadable_split,
-                  .file = folder,
-                  .object = split,
-                  .value = error.what()});
-      continue;
-    }
-    if (lists) continue;
+    const auto open = [&] { open_part(opened, folder, split, kept_faults, faults); };
+    if (!is_read(split, open) || lists) continue;
     for (std::size_t p = before; p < opened.photos.size(); ++p)
       opened.photos[p].splits.insert(opened.splits.size());
     opened.splits.push_back(split);
   }
   check(!opened.parts.empty(), first_error);
   if (lists)
-    for (const std::string& split : splits) take_list(opened, files, split, kept_faults, faults);
+    for (const std::string& split : splits)
+      is_read(split, [&] { take_list(opened, files, split, kept_faults, faults); });
 
   for (OpenedFolder::Part& part : opened.parts)
     for (const std::string& name : part.photos->class_names()) {
