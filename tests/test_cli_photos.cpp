@@ -99,7 +99,8 @@ TEST_CASE("photos too few to cut, or a cut without objects, train all the same",
                                       Catch::Contains(": nothing is measured along the way") &&
                                       Catch::Contains("on train: AP "));
   write_photos(bare, 8, false);
-  for (const PhotoEntry& entry : open_photos(bare, {.split = "val"})->entries())
+  const auto val = open_photos(bare, {.split = "val"});
+  for (const PhotoEntry& entry : val->entries())
     std::ofstream(entry.annotation) << "<annotation><filename>" << entry.image.filename().string()
                                     << "</filename></annotation>";
   CHECK_THAT(train(bare.string()),
