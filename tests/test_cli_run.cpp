@@ -174,7 +174,8 @@ TEST_CASE("the same config and seed give the same run; its config is usable agai
   CHECK(json_of(folder.path() / "third" / kConfigFile)["training"]["iterations"] == 3);
   // A config may bring a detector for photos of other colours.
   nlohmann::json other = json_of(first / kConfigFile);
-  other["detector"]["preparation"]["mean"][0] = other["detector"]["preparation"]["mean"][0].get<double>() / 2;
+  other["detector"]["preparation"]["mean"][0] =
+      other["detector"]["preparation"]["mean"][0].get<double>() / 2;
   std::ofstream(folder.path() / "other.json") << other;
   fails({"train", "--config", (folder.path() / "other.json").string(), "--out",
          (folder.path() / "fourth").string(), "--pretrained", first.string()},
