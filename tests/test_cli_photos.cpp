@@ -1,5 +1,6 @@
 // Folders of photos and their splits, as the `boxgrad` command meets them: detection/cli/train.cpp,
-// detection/cli/eval.cpp, detection/cli/photos_for.cpp, detection/data/open_photos.cpp.
+// detection/cli/run_photos.cpp, detection/cli/eval.cpp, detection/cli/photos_for.cpp,
+// detection/data/open_photos.cpp.
 #include <fstream>
 #include <nlohmann/json.hpp>
 
