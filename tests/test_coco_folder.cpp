@@ -67,6 +67,9 @@ TEST_CASE("CocoDataset: a folder in a name is part of it", "[coco][data]") {
   CHECK(one.entries()[0].id == "3");
   CHECK(one.entries()[0].objects.empty());
   CHECK(one.report().count(DataProblem::missing_image) == 2);
+  // Photos that have moved to another folder are found where there is one of the name.
+  folder.text("x.json", file(record(1, "old/0.png"), ""));
+  CHECK(CocoDataset(folder.root).entries().at(0).image == one.entries()[0].image);
   // Found as they are written, by Windows, too.
   folder.picture("images/vidA/0.png");
   folder.picture("images/vidB/0.png");

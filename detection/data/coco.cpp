@@ -139,7 +139,7 @@ std::vector<fs::path> image_folders(const fs::path& file, const fs::path& root) 
 }
 
 /// A name from a file as a path that stays below any folder it is put behind: of one that leads
-/// away the last part, of any other all of it, as "vidA/0.png" is not "vidB/0.png".
+/// away the last part.
 fs::path safe(std::string name) {
   if (name.find('\0') != std::string::npos) return {};
   std::ranges::replace(name, '\\', '/');  // as Windows writes it
@@ -154,12 +154,22 @@ fs::path safe(std::string name) {
 /// Finds pictures, and remembers where the last one was: usually all lie together.
 class ImageFinder {
  public:
-  explicit ImageFinder(std::vector<fs::path> folders) : folders_(std::move(folders)) {}
+  ImageFinder(std::vector<fs::path> folders, const std::vector<CocoFile::Image>& images)
+      : folders_(std::move(folders)) {
+    for (const CocoFile::Image& image : images) ++called_[safe(image.file_name).filename()];
+  }
   fs::path operator()(const std::string& name) {
     const fs::path relative = safe(name);
     if (relative.empty()) return {};
+    if (const fs::path found = find(relative); !found.empty()) return found;
+    // Photos may have moved to another folder. Not where "vidA/0.png" could be "vidB/0.png".
+    return called_.at(relative.filename()) == 1 ? find(relative.filename()) : fs::path();
+  }
+
+ private:
+  fs::path find(const fs::path& tail) {
     for (auto folder = folders_.begin(); folder != folders_.end(); ++folder) {
-      const fs::path found = (*folder / relative).lexically_normal();  // one name for "./a.png"
+      const fs::path found = (*folder / tail).lexically_normal();  // one name for "./a.png"
       std::error_code ignored;
       if (!fs::is_regular_file(found, ignored)) continue;
       std::rotate(folders_.begin(), folder, folder + 1);
@@ -168,7 +178,7 @@ class ImageFinder {
     return {};
   }
 
- private:
+  std::map<fs::path, int> called_;
   std::vector<fs::path> folders_;
 };
 
@@ -246,7 +256,7 @@ CocoDataset::CocoDataset(const fs::path& folder, const PhotoOptions& options)
 
   // The picture of each record; nothing where the record is left out. Of all of them, whatever the
   // split is: a picture with two records is on one side of a cut.
-  ImageFinder find_image(image_folders(path, is_file ? fs::path() : full));
+  ImageFinder find_image(image_folders(path, is_file ? fs::path() : full), file.images);
   std::vector<std::optional<fs::path>> pictures;
   std::set<std::string> seen;
   std::map<std::string, std::string> owner;  // of a picture: the record's id
