@@ -187,7 +187,7 @@ test-tsan:  ## the tests under ThreadSanitizer, with 2 threads and with 4; not t
 test-full: $(BIN)/tests  ## the published networks at full size, before a release: a minute, 1.5 GB of memory
 	$(Q)$< '[.full]'
 
-test-kill: $(BIN)/tests  ## kill a training 200 times, some in the middle of writing; KILLS=1000
+test-kill: $(BIN)/tests  ## kill a training 200 times, some in the middle of writing, and the command half as often; KILLS=1000
 	$(Q)BOXGRAD_KILLS=$(or $(KILLS),200) $< '[kill]'
 
 soak: $(BIN)/tests  ## 100,000 steps of a small training, twice; its memory must not grow

@@ -24,7 +24,8 @@ namespace {
 /// The command in a process of its own, with one thread: those of the pool do not come along.
 pid_t start_command(std::vector<std::string> arguments) {
   const pid_t child = fork();
-  if (child != 0) return child;
+  REQUIRE(child >= 0);  // kill(-1, ...) would be for every process
+  if (child > 0) return child;
   set_num_threads(1);
   arguments.insert(arguments.end(), {"--threads", "1"});
   _exit(boxgrad_command(arguments).status);

@@ -230,10 +230,10 @@ TEST_CASE("what a user may get wrong is said in words, with status 1", "[cli][cl
         "a frozen trunk must be a pretrained one");
   // Time that proposals would use up, said before anything is written.
   std::ofstream(folder.path() / "hasty.json")
-      << R"({"model": "fast-rcnn", "training": {"minutes": 1e-5}})";
+      << R"({"model": "fast-rcnn", "training": {"minutes": 1e-5, "longer_px": 64}})";
   fails({"train", "--config", (folder.path() / "hasty.json").string(), "--data", photos.string(),
          "--out", run.string()},
-        "which is more than half of --minutes 1e-05; with --minutes 1 the training has as long");
+        "which is more than half of --minutes 1e-05; with --minutes ");
   std::ofstream(folder.path() / "empty.json") << "{}";
   fails({"train", "--config", (folder.path() / "empty.json").string()}, "\"model\" is missing");
   CHECK_FALSE(fs::exists(run));

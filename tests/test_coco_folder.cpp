@@ -68,8 +68,15 @@ TEST_CASE("CocoDataset: a folder in a name is part of it", "[coco][data]") {
   CHECK(one.entries()[0].objects.empty());
   CHECK(one.report().count(DataProblem::missing_image) == 2);
   // Photos that have moved to another folder are found where there is one of the name.
-  folder.text("x.json", file(record(1, "old/0.png"), ""));
-  CHECK(CocoDataset(folder.root).entries().at(0).image == one.entries()[0].image);
+  for (const char* name : {"old/0.png", "/home/me/0.png"}) {
+    folder.text("x.json", file(record(1, name), ""));
+    CHECK(CocoDataset(folder.root).entries().at(0).image == one.entries()[0].image);
+  }
+  folder.text("x.json", file(record(1, "/x/vidA/0.png") + record(2, "/x/vidB/0.png"), ""));
+  CHECK_THROWS_WITH(CocoDataset(folder.root), Catch::Contains("no image is left"));
+  // Listed twice, it is still one name.
+  folder.text("x.json", file(record(1, "old/0.png") + record(2, "old/0.png"), ""));
+  CHECK(CocoDataset(folder.root).size() == 1);
   // Found as they are written, by Windows, too.
   folder.picture("images/vidA/0.png");
   folder.picture("images/vidB/0.png");
@@ -92,7 +99,7 @@ TEST_CASE("CocoDataset: a picture has one record", "[coco][data]") {
     images += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "file_name": ")",
                      i < 10   ? ""
                      : i < 15 ? "./"
-                              : "/home/me/",
+                              : "old/../",
                      "p", i % 10, R"(.png", "width": 20, "height": 10})");
     annotations += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "image_id": )", i,
                           R"(, "category_id": 18, "bbox": [0, 0, 5, 5]})");

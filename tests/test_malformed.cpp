@@ -225,6 +225,8 @@ std::vector<Case> voc_lists() {
       {"with other flags", " a\t0 \r\nb.png   -1\r\n", "", 2},
       {"a blank in a name", "a b\nb\n", "without annotation, skipped: train.txt:1: \"a b\""},
       {"objects of a layout", "a 2\nb 13\n", "", 2},
+      {"a photo of a series that is not there", "a b 2\nb\n",
+       "without annotation, skipped: train.txt:1: \"a b 2\""},
       {"a word that is no number", "a b2\nb\n",
        "without annotation, skipped: train.txt:1: \"a b2\""},
       {"two flags", "a 1 1\nb\n", "without annotation, skipped: train.txt:1: \"a 1\""},

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "core/check.h"
+#include "core/file_names.h"
 #include "core/progress.h"
 #include "core/stopwatch.h"
 #include "detection/cli/photos_for.h"
@@ -64,7 +65,8 @@ RunPhotos photos_of(const RunConfig& config) {
 double add_proposals(RunPhotos& photos, const RunConfig& config, const std::filesystem::path& cache,
                      double minutes) {
   const Stopwatch watch;
-  if (minutes > 0 && !std::filesystem::exists(cache))
+  const std::string file = in_file_name(config.train_split) + ".safetensors";
+  if (minutes > 0 && !std::filesystem::exists(cache / file))
     check_proposals_fit(photos, *config.detector, minutes);
   photos.learned.propose(*config.detector, cache, config.train_split);
   photos.looked.propose(*config.detector, cache, config.val_split);

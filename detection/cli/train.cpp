@@ -20,7 +20,6 @@
 #include "detection/cli/run_photos.h"
 #include "detection/cli/subcommand.h"
 #include "detection/data/dataset_hash.h"
-#include "detection/data/open_photos.h"
 #include "detection/training/augmentation_sheet.h"
 #include "detection/training/checkpoint.h"
 #include "detection/training/memory_estimate.h"
@@ -317,6 +316,13 @@ void train_run(const Program& program, const TrainSettings& settings) {
   const TrainingSummary summary = train_steps(*detector, run, photos, spent);
   release_free_memory();  // what follows is other work
   save_trained(run.out / kModelFile, *detector, spec);
+  write_results({spec, detector, preparation_of(spec)}, recipe, summary, photos,
+                {.run = run.out.string(),
+                 .weights = kModelFile,
+                 .data = config.data,
+                 .split = photos.has_val() ? config.val_split : config.train_split,
+                 .style = "coco"},
+                run.out);
   std::cout << summary.iterations << " steps of " << recipe.batch_size() << " photos: ";
   if (!run.checkpoint) {  // the clock of a run with several parts stood still in between
     std::cout << Progress::duration(spent + watch.seconds());
@@ -325,13 +331,6 @@ void train_run(const Program& program, const TrainSettings& settings) {
   }
   std::cout << std::lround(summary.seconds) << " s in steps; " << peak_megabytes()
             << " MB at the most\n";
-  write_results({spec, detector, preparation_of(spec)}, recipe, summary, photos,
-                {.run = run.out.string(),
-                 .weights = kModelFile,
-                 .data = config.data,
-                 .split = photos.has_val() ? config.val_split : config.train_split,
-                 .style = "coco"},
-                run.out);
   std::cout << "run: " << run.out.string() << ", pictures: " << (run.out / kPage).string() << "\n";
 }
 

@@ -99,7 +99,7 @@ std::pair<fs::path, bool> file_of(const std::vector<fs::path>& files, const fs::
     if (split.empty() || own == split) return {files.front(), false};
     if (own == "trainval") own.clear();  // all that there is to learn from
     check(own.empty(), "CocoDataset: ", root, " has annotations for \"", own, "\" only, got \"",
-          printable(split), "\"");
+          printable(split), "\"; ask for its own split, or name a folder that has both");
     check(split == "train" || split == "val", "CocoDataset: split must be train or val, as ",
           files.front(), " is one file for all, got \"", printable(split), "\"");
     return {files.front(), true};
@@ -138,17 +138,19 @@ std::vector<fs::path> image_folders(const fs::path& file, const fs::path& root) 
   return result;
 }
 
-/// A name from a file as a path that stays below any folder it is put behind: of one that leads
-/// away the last part.
-fs::path safe(std::string name) {
+/// A name from a file as a path: "./vid/a.png" and Windows' "vid\\a.png" are "vid/a.png". Empty for
+/// what no file can be called.
+fs::path as_path(std::string name) {
   if (name.find('\0') != std::string::npos) return {};
-  std::ranges::replace(name, '\\', '/');  // as Windows writes it
-  const fs::path path(name);
-  const bool has_drive = name.size() > 1 && name[1] == ':';
-  const bool leads_away =
-      path.is_absolute() || has_drive ||
-      std::ranges::any_of(path, [](const fs::path& part) { return part == ".."; });
-  return leads_away ? path.filename() : path;
+  std::ranges::replace(name, '\\', '/');
+  return fs::path(name).lexically_normal();
+}
+
+/// Whether it would not stay below the folder that it is put behind.
+bool leads_away(const fs::path& path) {
+  const std::string text = path.string();
+  return path.is_absolute() || (text.size() > 1 && text[1] == ':') ||
+         std::ranges::any_of(path, [](const fs::path& part) { return part == ".."; });
 }
 
 /// Finds pictures, and remembers where the last one was: usually all lie together.
@@ -156,20 +158,24 @@ class ImageFinder {
  public:
   ImageFinder(std::vector<fs::path> folders, const std::vector<CocoFile::Image>& images)
       : folders_(std::move(folders)) {
-    for (const CocoFile::Image& image : images) ++called_[safe(image.file_name).filename()];
+    for (const CocoFile::Image& image : images) {
+      const fs::path path = as_path(image.file_name);
+      names_[path.filename()].insert(path);
+    }
   }
   fs::path operator()(const std::string& name) {
-    const fs::path relative = safe(name);
-    if (relative.empty()) return {};
-    if (const fs::path found = find(relative); !found.empty()) return found;
-    // Photos may have moved to another folder. Not where "vidA/0.png" could be "vidB/0.png".
-    return called_.at(relative.filename()) == 1 ? find(relative.filename()) : fs::path();
+    const fs::path path = as_path(name);
+    if (path.filename().empty()) return {};
+    if (!leads_away(path))
+      if (const fs::path found = find(path); !found.empty()) return found;
+    // Photos move to other folders. Not where the 0.png of "vidA/0.png" could be that of "vidB/0.png".
+    return names_.at(path.filename()).size() == 1 ? find(path.filename()) : fs::path();
   }
 
  private:
   fs::path find(const fs::path& tail) {
     for (auto folder = folders_.begin(); folder != folders_.end(); ++folder) {
-      const fs::path found = (*folder / tail).lexically_normal();  // one name for "./a.png"
+      const fs::path found = *folder / tail;
       std::error_code ignored;
       if (!fs::is_regular_file(found, ignored)) continue;
       std::rotate(folders_.begin(), folder, folder + 1);
@@ -178,7 +184,7 @@ class ImageFinder {
     return {};
   }
 
-  std::map<fs::path, int> called_;
+  std::map<fs::path, std::set<fs::path>> names_;  ///< by their last part
   std::vector<fs::path> folders_;
 };
 

@@ -31,7 +31,7 @@ class Dataset {
   virtual Sample get(std::int64_t index) const = 0;
   /// Names of classes 1, 2, ...: class_names()[label - 1]. Background has no entry.
   virtual const std::vector<std::string>& class_names() const = 0;
-  /// What tells a sample from others without reading it: a photo's file name and size. "" where only
+  /// What tells a sample from others without reading it: a photo's id, file name and size. "" where only
   /// get() knows. What is made from a dataset is known again by it (dataset_hash.h).
   virtual std::string key(std::int64_t) const { return {}; }
 };

@@ -104,7 +104,8 @@ void PhotoDataset::check_any(const std::filesystem::path& folder, const std::str
 
 std::string PhotoDataset::key(std::int64_t index) const {
   const PhotoEntry& entry = entries_.at(static_cast<std::size_t>(index));
-  return concat(entry.image.filename().string(), ' ', entry.width, 'x', entry.height);
+  return concat(entry.id, ' ', entry.image.filename().string(), ' ', entry.width, 'x',
+                entry.height);
 }
 
 Sample PhotoDataset::get(std::int64_t index) const {
@@ -112,7 +113,9 @@ Sample PhotoDataset::get(std::int64_t index) const {
         index);
   const PhotoEntry& entry = entries_[static_cast<std::size_t>(index)];
   Sample sample;
-  const auto error = input_error([&] { sample.image = Image::read(entry.image); });
+  const auto bytes = read_file(entry.image, ImageLimits().max_file_bytes);
+  const auto error =
+      input_error([&] { sample.image = Image::decode(bytes, entry.image.string()); });
   check(!error, format_, ": ", error.value_or(""),
         "; boxgrad doctor decodes all pictures of a folder and names those that are damaged");
   check(sample.image.width() == entry.width && sample.image.height() == entry.height, format_, ": ",

@@ -221,8 +221,9 @@ std::string without_blanks_around(const std::string& text) {
   return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
 }
 
-/// What stands in front of the number that VOC's lists have behind a name, of a class (-1, 0, 1) or
-/// of an object in a layout: "dog1" of "dog1 -1"; "" where there is none.
+/// What stands in front of the number that VOC's lists have behind a name, whether a class is there
+/// (-1, 0, 1) or which object a layout is of: "dog1" of "dog1 -1"; "" where there is none. "my dog 2"
+/// is a name, that of a photo which is not there.
 std::string before_flag(const std::string& entry) {
   const std::size_t blank = entry.find_last_of(" \t");
   if (blank == std::string::npos) return "";
@@ -230,7 +231,9 @@ std::string before_flag(const std::string& entry) {
   const bool digits = !number.empty() && std::ranges::all_of(number, [](unsigned char c) {
     return std::isdigit(c) != 0;
   });
-  return digits ? without_blanks_around(entry.substr(0, blank)) : "";
+  const std::string name = without_blanks_around(entry.substr(0, blank));
+  const bool of_class = entry.substr(blank + 1) == "-1" || number == "0" || number == "1";
+  return digits && (of_class || name.find_first_of(" \t") == std::string::npos) ? name : "";
 }
 
 /// The stem that an entry of a list means; some give the picture's file name. "" for none.

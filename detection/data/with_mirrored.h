@@ -23,6 +23,10 @@ class WithMirrored : public Dataset {
   /// there is not; passes on what the dataset throws.
   Sample get(std::int64_t index) const override;
   const std::vector<std::string>& class_names() const override { return dataset_.class_names(); }
+  std::string key(std::int64_t index) const override {
+    const std::string key = dataset_.key(index % dataset_.size());
+    return index < dataset_.size() || key.empty() ? key : key + ", mirrored";
+  }
 
  private:
   const Dataset& dataset_;

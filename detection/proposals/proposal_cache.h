@@ -42,10 +42,10 @@ ProposalMethod selective_search_method(const SelectiveSearchOptions& options);
 ///
 /// The file belongs to this dataset and method if its fingerprint does: a hash of `name`, the
 /// description, the number of samples, the classes, the key of each sample, the pictures of eight
-/// and the version of the code and its precision. A file that is of something else, damaged or cut short is
-/// replaced after a line that says so; its numbers are hashed too. It is written under another name
-/// and renamed, so that it is whole or not there. If it cannot be written a line says why, and the
-/// boxes are returned all the same.
+/// and the version of the code and its precision. A file that is of something else, damaged or cut
+/// short is replaced after a line that says so; its numbers are hashed too. It is written under
+/// another name and renamed, so that it is whole or not there. If it cannot be written a line says
+/// why, and the boxes are returned all the same.
 std::vector<Tensor> cached_proposals(const Dataset& dataset, const ProposalMethod& method,
                                      const std::filesystem::path& folder, const std::string& name,
                                      std::ostream* log = nullptr, double* seconds = nullptr);

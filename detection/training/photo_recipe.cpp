@@ -3,6 +3,7 @@
 #include "core/check.h"
 #include "core/file_names.h"
 #include "core/json_fields.h"
+#include "core/parallel.h"
 #include "core/stopwatch.h"
 #include "detection/data/first_images.h"
 #include "detection/models/face_trunk.h"
@@ -51,8 +52,6 @@ DetectorSpec describe_with(const DenseRecipe& r, const Dataset& train, const Pre
   return describe_dense_detector(r, train, p);
 }
 
-/// settle() and the trunk's rate take all of the trunk for pretrained. Layers that the weights do not
-/// have would stay nearly as they were drawn, behind batch norm that never looked at a picture.
 /// A config may bring a detector that was measured on other photos. What the filters learned with
 /// is what they must see.
 void check_same_input(const DetectorSpec& spec, const DetectorSpec& learned,
@@ -68,6 +67,8 @@ void check_same_input(const DetectorSpec& spec, const DetectorSpec& learned,
   same(learned.tensorflow_trunk == spec.tensorflow_trunk, "kind of trunk (tensorflow_trunk)");
 }
 
+/// settle() and the trunk's rate take all of the trunk for pretrained. Layers that the weights do not
+/// have would stay nearly as they were drawn, behind batch norm that never looked at a picture.
 void check_whole_trunk(const FilledWeights& filled, const std::filesystem::path& weights,
                        const DetectorSpec& spec) {
   for (const std::string& name : filled.missing)
@@ -202,7 +203,7 @@ ProposalMethod proposal_method(const DetectorSpec& spec) {
 
 double seconds_of_proposals(const DetectorSpec& spec, const Dataset& dataset) {
   if (spec.model != "fast-rcnn" || dataset.size() == 0) return 0;
-  const FirstImages some(dataset, 8);
+  const FirstImages some(dataset, std::max(8, 2 * num_threads()));  // something for each thread
   const Stopwatch watch;
   compute_proposals(some, proposal_method(spec));
   return watch.seconds() / static_cast<double>(some.size());

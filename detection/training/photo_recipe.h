@@ -81,11 +81,12 @@ inline constexpr std::int64_t kMostProposals = 2000;
 
 /// How a Fast R-CNN of such a spec gets its proposals.
 ProposalMethod proposal_method(const DetectorSpec& spec);
-/// What making them takes for a photo, as the first eight tell; 0 for other models.
+/// Seconds that making them takes for a photo, as the first few tell; 0 for other models.
 double seconds_of_proposals(const DetectorSpec& spec, const Dataset& dataset);
 /// `dataset` with proposals where the model needs them from outside, else null. They are kept in
-/// <cache>/<name>.safetensors, blanks and the like as '_'. The dataset must outlive the result. `seconds`, if given, becomes
-/// what making them took, also when that was at another time and the file has them.
+/// <cache>/<name>.safetensors, blanks and the like as '_'. The dataset must outlive the result.
+/// `seconds`, if given, becomes what making them took, also when that was at another time and the
+/// file has them.
 std::unique_ptr<WithProposals> with_proposals(const DetectorSpec& spec, const Dataset& dataset,
                                               const std::filesystem::path& cache,
                                               const std::string& name, double* seconds = nullptr);

@@ -46,7 +46,7 @@ TrainerOptions trainer_options(const Recipe& recipe, std::int64_t images,
   options.resume = resume;
   options.config = resume_config(recipe, images);
   options.on_validation = on_validation;
-  options.validations_behind = 1;  // what has learned photos is measured on them once more
+  options.validations_behind = 1;  // for the figures of the end
   return options;
 }
 

@@ -11,14 +11,14 @@ namespace boxgrad::detection {
 ///   steps = (time left - looks left * seconds of a look) / seconds of a step
 ///
 /// The look behind the last step is one of them, and so are those that the caller takes when the
-/// training has ended. Half of the time is for steps, whatever looks
-/// take. No clock: `elapsed` are the seconds since the training began, looks included, and `last`
-/// the step of the last look, 0 before the first.
+/// training has ended. Half of the time is for steps, whatever looks take. No clock: `elapsed` are
+/// the seconds since the training began, looks included, and `last` the step of the last look, 0
+/// before the first.
 class StepPlan {
  public:
   /// seconds  that there are; not used when the number of steps is given
   /// looks    to be spread over the run, the last at its end; 0 when there is nothing to look at
-  /// behind   further ones, for which time is kept
+  /// behind   further ones, for which time is kept; none without `looks`
   StepPlan(double seconds, std::int64_t looks, std::int64_t behind = 0)
       : seconds_(seconds), looks_(looks), behind_(behind) {}
 

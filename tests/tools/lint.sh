@@ -66,5 +66,9 @@ echo $core $layers $detection $tutorials $tests | tr ' ' '\n' | grep -v '^tests/
   xargs wc -l | awk '$2 != "total" && $1 > 450 { print $2 ": " $1 " lines" }' |
   rule 'past 450 lines there is a second job in a file'
 
+LC_ALL=C find . \( -path ./.git -o -path ./build -o -path ./out \) -prune -o \
+  -name '*[!A-Za-z0-9._-]*' -print | grep -v '^\.$' |
+  rule 'names of files are letters, digits, ".", "_" and "-": every system takes them'
+
 [ -s "$breaches" ] && exit 1
 echo 'lint: ok'
