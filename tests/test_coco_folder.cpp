@@ -1,7 +1,5 @@
 // detection/data/{coco,coco_json,open_photos}.h: which files of a folder are annotations, and which
 // pictures they mean.
-#include <unistd.h>
-
 #include <filesystem>
 #include <set>
 
@@ -10,47 +8,12 @@
 #include "detection/data/coco_json.h"
 #include "detection/data/open_photos.h"
 #include "tests/catch.h"
+#include "tests/coco_files.h"
 
 using namespace boxgrad;
 using namespace boxgrad::detection;
+using namespace boxgrad::coco_files;
 namespace fs = std::filesystem;
-
-namespace {
-
-// A folder that goes away with the test.
-class Folder {
- public:
-  Folder() : root(fs::temp_directory_path() / concat("boxgrad_coco_folder_", ::getpid())) {
-    fs::remove_all(root);
-    fs::create_directories(root);
-  }
-  ~Folder() { fs::remove_all(root); }
-
-  void text(const std::string& name, const std::string& content) const {
-    fs::create_directories((root / name).parent_path());
-    write_file_atomically(root / name, content);
-  }
-  void picture(const std::string& name, int width = 20, int height = 10) const {
-    fs::create_directories((root / name).parent_path());
-    write_file_atomically(root / name, Image(width, height).encode_png());
-  }
-  const fs::path root;
-};
-
-std::string file(
-    const std::string& images, const std::string& annotations,
-    const std::string& categories =
-        R"({"id": 18, "name": "dog"}, {"id": 3, "name": "cat", "supercategory": "x"})") {
-  return R"({"info": {"images": [1]}, "images": [)" + images + R"(], "annotations": [)" +
-         annotations + R"(], "categories": [)" + categories + "]}";
-}
-
-const std::string kImage = R"({"id": 7, "file_name": "a.png", "width": 20, "height": 10})";
-const std::string kBox =
-    R"({"id": 1, "image_id": 7, "category_id": 18, "bbox": [2, 1.5, 6, 8], "area": 30.5,
-        "iscrowd": 0, "segmentation": [[1, 2, 3, 4, 5, 6]], "attributes": {"id": 9, "bbox": [0]}})";
-
-}  // namespace
 
 TEST_CASE("CocoDataset: a folder in a name is part of it", "[coco][data]") {
   const Folder folder;

@@ -1,67 +1,16 @@
 // detection/data/{voc,voc_folder,photo_dataset}.h: which photos of a folder are taken.
-#include <unistd.h>
-
 #include <filesystem>
 
 #include "core/files.h"
 #include "detection/data/voc.h"
 #include "tests/catch.h"
 #include "tests/golden/images.h"
+#include "tests/voc_files.h"
 
 using namespace boxgrad;
 using namespace boxgrad::detection;
+using namespace boxgrad::voc_files;
 namespace fs = std::filesystem;
-
-namespace {
-
-std::string object(const std::string& name, const std::string& xmin, const std::string& ymin,
-                   const std::string& xmax, const std::string& ymax, const std::string& more = "") {
-  return "<object>\n<name>" + name + "</name>" + more + "<bndbox><xmin>" + xmin + "</xmin><ymin>" +
-         ymin + "</ymin><xmax>" + xmax + "</xmax><ymax>" + ymax + "</ymax></bndbox></object>\n";
-}
-
-std::string annotation(const std::string& objects, const std::string& filename = "", int width = 20,
-                       int height = 10) {
-  return concat("<annotation>\n<filename>", filename, "</filename><size><width>", width,
-                "</width><height>", height, "</height></size>\n", objects, "</annotation>\n");
-}
-
-const std::string kDog = object("dog", "3", "2", "8", "9");
-
-// A folder that goes away with the test.
-class Folder {
- public:
-  Folder() : root(fs::temp_directory_path() / concat("boxgrad_voc_folder_", ::getpid())) {
-    fs::remove_all(root);
-    fs::create_directories(root);
-  }
-  ~Folder() { fs::remove_all(root); }
-
-  void text(const std::string& name, const std::string& content) const {
-    fs::create_directories((root / name).parent_path());
-    write_file_atomically(root / name, content);
-  }
-  void picture(const std::string& name, int width = 20, int height = 10) const {
-    fs::create_directories((root / name).parent_path());
-    write_file_atomically(root / name, Image(width, height).encode_png());
-  }
-  // Both halves of a VOC image.
-  void image(const std::string& stem, const std::string& xml) const {
-    text("Annotations/" + stem + ".xml", xml);
-    picture("JPEGImages/" + stem + ".png");
-  }
-  const fs::path root;
-};
-
-std::string one_line(const VocDataset& data) {
-  std::string all;
-  for (const std::string& line : data.summary()) all += line + "\n";
-  return all;
-}
-
-using Numbers = std::vector<Scalar>;
-
-}  // namespace
 
 TEST_CASE("VocDataset: names in lists may hold blanks and any letters", "[data][voc]") {
   const Folder folder;
