@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -5,6 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "core/check.h"
 #include "core/parallel.h"
 #include "core/program.h"
 #include "core/random.h"
@@ -207,7 +210,8 @@ TEST_CASE("output that cannot be written is a failure", "[program][errors]") {
 }
 
 TEST_CASE("--out is created when it is first asked for", "[program]") {
-  const auto folder = std::filesystem::temp_directory_path() / "boxgrad_test_program";
+  const auto folder =
+      std::filesystem::temp_directory_path() / concat("boxgrad_test_program_", ::getpid());
   std::filesystem::remove_all(folder);
   const std::string out = (folder / "a" / "b").string();
   Program idle({.name = "lesson", .about = "Teaches."});

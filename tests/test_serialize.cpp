@@ -1,9 +1,12 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <limits>
 
+#include "core/check.h"
 #include "core/files.h"
 #include "core/serialize.h"
 #include "tests/catch.h"
@@ -46,7 +49,8 @@ TEST_CASE("safetensors: what is written is read", "[serialize]") {
     CHECK(back.tensors[i].second.shape() == file.tensors[i].second.shape());
     CHECK(back.tensors[i].second.to_vector() == file.tensors[i].second.to_vector());
   }
-  const auto path = std::filesystem::temp_directory_path() / "boxgrad_test.safetensors";
+  const auto path =
+      std::filesystem::temp_directory_path() / concat("boxgrad_test_", ::getpid(), ".safetensors");
   save_safetensors(path, file);
   CHECK(load_safetensors(path).tensors[2].second.to_vector() == std::vector<Scalar>{7, 8, 9});
   std::filesystem::remove(path);
@@ -182,7 +186,8 @@ TEST_CASE("safetensors: what cannot be read again is not written", "[serialize][
 }
 
 TEST_CASE("safetensors: large files in pieces, large headers in time", "[serialize]") {
-  const auto path = std::filesystem::temp_directory_path() / "boxgrad_test_large.safetensors";
+  const auto path = std::filesystem::temp_directory_path() /
+                    concat("boxgrad_test_large_", ::getpid(), ".safetensors");
   const Tensor numbers = Tensor::arange(100003);  // several pieces and a part of one
   save_safetensors(path, {{{"x", numbers}}, {}});
   CHECK(load_safetensors(path).tensors[0].second.to_vector() == numbers.to_vector());

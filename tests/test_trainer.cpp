@@ -234,7 +234,7 @@ TEST_CASE("minutes become a number of steps and change nothing else", "[trainer]
   CHECK(same.losses == timed.losses);  // the steps that were timed are not in the first mean
 }
 
-TEST_CASE("the number of steps follows when they get slower", "[trainer]") {
+TEST_CASE("the number of steps follows when they get slower", "[trainer][clock]") {
   TrainerOptions options = toy_options();
   std::vector<std::int64_t> totals;
   options.schedule = [&](std::int64_t n) {
@@ -288,7 +288,7 @@ bool takes(TrainerOptions options, double seconds, const Dataset& validation, st
 
 }  // namespace
 
-TEST_CASE("minutes are kept, with looks that take a sixth of them", "[trainer]") {
+TEST_CASE("minutes are kept, with looks that take a sixth of them", "[trainer][clock]") {
   const ToyDataset data;
   TrainerOptions options = toy_options();
   options.minutes = 0.04;
@@ -301,7 +301,7 @@ TEST_CASE("minutes are kept, with looks that take a sixth of them", "[trainer]")
   CHECK(looks == 2);
 }
 
-TEST_CASE("looks take no more than half of the minutes", "[trainer]") {
+TEST_CASE("looks take no more than half of the minutes", "[trainer][clock]") {
   const SlowDataset slow;
   TrainerOptions options = toy_options();
   options.minutes = 0.03;
@@ -312,7 +312,8 @@ TEST_CASE("looks take no more than half of the minutes", "[trainer]") {
   CHECK(looks < 20);  // of 0.06 s at least, were each photo decoded by a core of its own
 }
 
-TEST_CASE("a resumed run looks no more often than the whole one would", "[trainer][resume]") {
+TEST_CASE("a resumed run looks no more often than the whole one would",
+          "[trainer][clock][resume]") {
   const Folder folder("looks");
   const SlowDataset slow;
   const ToyDataset data;
@@ -341,7 +342,7 @@ TEST_CASE("a resumed run looks no more often than the whole one would", "[traine
   CHECK(load_checkpoint(folder.path)->looks == saved->looks);
 }
 
-TEST_CASE("what was spent before counts, up to half of the minutes", "[trainer]") {
+TEST_CASE("what was spent before counts, up to half of the minutes", "[trainer][clock]") {
   const ToyDataset data;
   TrainerOptions options = toy_options();
   options.minutes = 0.03;
