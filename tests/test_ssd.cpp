@@ -213,6 +213,7 @@ TEST_CASE("found_by names the map with the loudest anchor that is right", "[ssd]
   std::size_t expected = 0;
   for (const Target& target : batch.targets) expected += target.labels.size();
   CHECK(truths == expected);
+  CHECK(found > 0);
   // Heads that always say nothing find nothing.
   for (auto [name, tensor] : model->parameters())
     if (name.find("box_head") != std::string::npos)
