@@ -15,6 +15,21 @@ using namespace boxgrad::detection;
 using namespace boxgrad::coco_files;
 namespace fs = std::filesystem;
 
+namespace {
+
+/// Pictures p0.png to p9.png in images/; their records.
+std::string ten_pictures(const Folder& folder) {
+  std::string images;
+  for (int i = 0; i < 10; ++i) {
+    folder.picture(concat("images/p", i, ".png"));
+    images += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "file_name": "p)", i,
+                     R"(.png", "width": 20, "height": 10})");
+  }
+  return images;
+}
+
+}  // namespace
+
 TEST_CASE("CocoDataset: a folder in a name is part of it", "[coco][data]") {
   const Folder folder;
   const auto record = [](int id, const std::string& name) {
@@ -92,12 +107,7 @@ TEST_CASE("CocoDataset: a picture has one record", "[coco][data]") {
 
 TEST_CASE("CocoDataset: a file that is named has its own split and no other", "[coco][data]") {
   const Folder folder;
-  std::string images;
-  for (int i = 0; i < 10; ++i) {
-    folder.picture(concat("images/p", i, ".png"));
-    images += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "file_name": "p)", i,
-                     R"(.png", "width": 20, "height": 10})");
-  }
+  const std::string images = ten_pictures(folder);
   const auto size = [&](const char* name, const char* split) {
     folder.text(name, file(images, kBox));
     return open_photos(folder.root / name, {.split = split})->size();
@@ -170,12 +180,7 @@ TEST_CASE("may_be_coco denies sound JSON without the two lists", "[coco][data]")
 
 TEST_CASE("CocoDataset: a run inside of the folder of photos changes nothing", "[coco][data]") {
   const Folder folder;
-  std::string images;
-  for (int i = 0; i < 10; ++i) {
-    folder.picture(concat("images/p", i, ".png"));
-    images += concat(i == 0 ? "" : ", ", R"({"id": )", i, R"(, "file_name": "p)", i,
-                     R"(.png", "width": 20, "height": 10})");
-  }
+  const std::string images = ten_pictures(folder);
   folder.text("annotations.json", file(images, kBox));
   const auto names = [&](const char* split) {
     const auto photos = open_photos(folder.root, {.split = split});

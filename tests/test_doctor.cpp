@@ -14,34 +14,12 @@
 #include "detection/doctor/photo_prints.h"
 #include "tests/catch.h"
 #include "tests/cli.h"
+#include "tests/doctor_photos.h"
 #include "tests/golden/images.h"
-#include "tests/photo_folder.h"
 
 using namespace boxgrad;
 using namespace boxgrad::detection;
 namespace fs = std::filesystem;
-
-namespace {
-
-const WrittenBox kDog{"dog", "11", "11", "50", "40"}, kCat{"cat", "51", "11", "90", "60"};
-
-void voc_photo(const PhotoFolder& folder, const std::string& stem,
-               const std::vector<WrittenBox>& boxes, std::uint8_t grey) {
-  folder.text("Annotations/" + stem + ".xml", voc_text(boxes, 100, 80));
-  folder.picture("JPEGImages/" + stem + ".png", 100, 80, grey);
-}
-
-/// "no_area Annotations/a.xml, line 4: dog (1, 2, 1, 2)" of all faults.
-std::vector<std::string> told(const Checkup& checkup) {
-  std::vector<std::string> lines;
-  for (const FaultKind kind : checkup.faults.kinds())
-    for (const Fault& fault : checkup.faults.of(kind))
-      lines.push_back(concat(fault_text(kind).name, " ", place_of(checkup, fault)));
-  return lines;
-}
-using Lines = std::vector<std::string>;
-
-}  // namespace
 
 TEST_CASE("examine: a VOC folder with a fault of every kind", "[doctor]") {
   const PhotoFolder folder("doctor_voc");

@@ -138,18 +138,7 @@ TEST_CASE("load_face_ssd reads what TensorFlow.js would have written", "[face_ss
   const nn::StateDict state = read->state_dict();
   REQUIRE(state.size() == before.size());
   for (const auto& [name, tensor] : state) {
-    INFO(name);
-    REQUIRE(tensor.shape() == before[name].shape());
-    const auto a = std::as_const(tensor).data(), b = std::as_const(before[name]).data();
-    const auto [low, high] = std::ranges::minmax(b);
-    // A filter is one of 256 numbers, so off by half their distance at most.
-    const Scalar allowed = name.ends_with("weight") && tensor.rank() == 4
-                               ? (high - low) / 510 + Scalar(1e-6)
-                               : Scalar(1e-7);
-    double worst = 0;
-    for (std::size_t i = 0; i < a.size(); ++i)
-      worst = std::max(worst, static_cast<double>(std::abs(a[i] - b[i])));
-    CHECK(worst <= allowed);
+    check_as_written(name, tensor, before[name]);
   }
   CHECK_NOTHROW(detect_faces(*read, Image(30, 20, 200, 100, 50)));
 }

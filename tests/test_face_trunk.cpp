@@ -1,5 +1,4 @@
 // detection/models/face_trunk.cpp: a MobileNet v1 from TensorFlow's names and order of axes.
-#include <cmath>
 #include <map>
 
 #include "core/autograd.h"
@@ -25,18 +24,7 @@ TEST_CASE("load_face_trunk reads what TensorFlow.js would have written", "[face_
   std::map<std::string, Tensor> expected;
   for (const auto& [name, tensor] : written.state_dict()) expected[name] = tensor;
   for (const auto& [name, tensor] : read->state_dict()) {
-    INFO(name);
-    REQUIRE(tensor.shape() == expected[name].shape());
-    const auto a = std::as_const(tensor).data(), b = std::as_const(expected[name]).data();
-    const auto [low, high] = std::ranges::minmax(b);
-    // A filter is one of 256 numbers, so off by half their distance at most.
-    const Scalar allowed = name.ends_with("weight") && tensor.rank() == 4
-                               ? (high - low) / 510 + Scalar(1e-6)
-                               : Scalar(1e-7);
-    double worst = 0;
-    for (std::size_t i = 0; i < a.size(); ++i)
-      worst = std::max(worst, static_cast<double>(std::abs(a[i] - b[i])));
-    CHECK(worst <= allowed);
+    check_as_written(name, tensor, expected[name]);
   }
 
   // The same package, a shorter trunk; the same maps from a trunk that took the state over.

@@ -10,10 +10,12 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/check.h"
 #include "core/tensor.h"
+#include "tests/catch.h"
 
 /// TensorFlow.js weights for tests, as strangers' programs would write them.
 namespace boxgrad {
@@ -88,5 +90,21 @@ class TfjsWriter {
   }
   std::string entries_, data_;
 };
+
+/// A tensor that was read is what was written: of a filter each number is one of 256, so off by half
+/// their distance at most.
+inline void check_as_written(const std::string& name, const Tensor& read, const Tensor& written) {
+  INFO(name);
+  REQUIRE(read.shape() == written.shape());
+  const auto a = std::as_const(read).data(), b = std::as_const(written).data();
+  const auto [low, high] = std::ranges::minmax(b);
+  const Scalar allowed = name.ends_with("weight") && read.rank() == 4
+                             ? (high - low) / 510 + Scalar(1e-6)
+                             : Scalar(1e-7);
+  double worst = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    worst = std::max(worst, static_cast<double>(std::abs(a[i] - b[i])));
+  CHECK(worst <= allowed);
+}
 
 }  // namespace boxgrad

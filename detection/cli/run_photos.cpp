@@ -9,6 +9,7 @@
 #include "core/stopwatch.h"
 #include "detection/cli/photos_for.h"
 #include "detection/data/open_photos.h"
+#include "detection/proposals/proposal_cache.h"
 
 namespace boxgrad::detection {
 
@@ -65,8 +66,8 @@ RunPhotos photos_of(const RunConfig& config) {
 double add_proposals(RunPhotos& photos, const RunConfig& config, const std::filesystem::path& cache,
                      double minutes) {
   const Stopwatch watch;
-  const std::string file = in_file_name(config.train_split) + ".safetensors";
-  if (minutes > 0 && !std::filesystem::exists(cache / file))
+  const auto file = proposal_file(cache, in_file_name(config.train_split));
+  if (minutes > 0 && !std::filesystem::exists(file))
     check_proposals_fit(photos, *config.detector, minutes);
   photos.learned.propose(*config.detector, cache, config.train_split);
   photos.looked.propose(*config.detector, cache, config.val_split);

@@ -28,15 +28,6 @@ namespace {
 constexpr int kProposalVersion = 1;  // higher when the same options give other boxes than before
 constexpr Scalar kMostBoxes = Scalar{1 << 24};  // of one picture: a float counts to here
 
-fs::path cache_path(const fs::path& folder, const std::string& name) {
-  check(
-      !name.empty() && name == in_file_name(name) && name.front() != '.' && name.front() != '-',
-      "cached_proposals: name must be letters, digits, '-', '_' and '.', the first neither '-' nor "
-      "'.', got \"",
-      name, "\"");
-  return folder / (name + ".safetensors");
-}
-
 std::string hash_of(const Tensor& boxes, const Tensor& counts) {
   Sha256 hash;
   for (const Tensor& t : {boxes, counts}) {
@@ -122,6 +113,15 @@ std::optional<TimedProposals> read_proposals(const fs::path& path, const std::st
 
 }  // namespace
 
+fs::path proposal_file(const fs::path& folder, const std::string& name) {
+  check(
+      !name.empty() && name == in_file_name(name) && name.front() != '.' && name.front() != '-',
+      "cached_proposals: name must be letters, digits, '-', '_' and '.', the first neither '-' nor "
+      "'.', got \"",
+      name, "\"");
+  return folder / (name + ".safetensors");
+}
+
 ProposalMethod selective_search_method(const SelectiveSearchOptions& options) {
   return {to_string(options), [options](const Sample& sample, std::int64_t) {
             return selective_search(sample.image, options);
@@ -165,7 +165,7 @@ std::vector<Tensor> compute_proposals(const Dataset& dataset, const ProposalMeth
 std::vector<Tensor> cached_proposals(const Dataset& dataset, const ProposalMethod& method,
                                      const fs::path& folder, const std::string& name,
                                      std::ostream* log, double* seconds) {
-  const fs::path path = cache_path(folder, name);
+  const fs::path path = proposal_file(folder, name);
   check(!method.description.empty(), "cached_proposals: the method needs a description");
   std::ostream& out = log ? *log : std::cerr;
   fs::create_directories(folder);

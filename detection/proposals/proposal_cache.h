@@ -50,6 +50,9 @@ std::vector<Tensor> cached_proposals(const Dataset& dataset, const ProposalMetho
                                      const std::filesystem::path& folder, const std::string& name,
                                      std::ostream* log = nullptr, double* seconds = nullptr);
 
+/// That file. Throws std::invalid_argument for another name.
+std::filesystem::path proposal_file(const std::filesystem::path& folder, const std::string& name);
+
 /// The same without a file.
 std::vector<Tensor> compute_proposals(const Dataset& dataset, const ProposalMethod& method);
 
